@@ -1,0 +1,10 @@
+# Every library from outside except LibTorch (Torch.cmake): Debian's packages, found as they install themselves.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(CLI11 REQUIRED)
+foreach(lib samplerate sndfile libebur128 portaudio-2.0 rtmidi kissfft-float tomlplusplus)
+  string(MAKE_C_IDENTIFIER ${lib} id)
+  pkg_check_modules(${id} REQUIRED IMPORTED_TARGET ${lib})
+endforeach()

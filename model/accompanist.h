@@ -1,0 +1,82 @@
+#pragma once
+// The one door between the daemon and the model: voice of the last ten seconds in, accompaniment of a span of the
+// timeline out. It keeps no state of a room: what must be remembered travels in the request (the last plan, the last
+// audio) and comes back in the result, so that rooms can be batched, moved and replayed.
+//
+// Threads: one generation thread calls prepare() and then generate(); no other may. No member blocks on anything else.
+// Real-time: not for the audio callback. generate() may allocate; it takes tens to hundreds of milliseconds.
+// Units: mono float samples at 24 kHz (kSampleRate), positions on the room's timeline (plan.h).
+// Repeatable: the same requests give the same bytes. All chance is a function of (seed, absolute position), so windows
+// that overlap agree where they know the same.
+// Errors: fastsag::Error at load and prepare(); generate() throws only for a broken contract or a failed device.
+// Source: Chen et al., FastSAG, IJCAI 2024 (semantic block, prior, EDM denoiser, vocoder).
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/plan.h"
+
+namespace fastsag::model {
+
+// What a person can set while it plays.
+struct Controls {
+  uint64_t seed = 1;
+  std::optional<Pulse> pulse;     // from MIDI clock, tap or a number: wins over what the model hears
+  float temperature = 0.95f;      // of note sampling: 0.5 plain .. 1.2 adventurous
+  float density = 0;              // onsets a step relative to usual, -1..1; 0 = usual
+};
+
+struct WindowRequest {
+  // Voice, oldest first, that ends at voice_end; at most window_samples(). Shorter at the start of a song.
+  std::span<const float> voice;
+  int64_t voice_end = 0;
+  // What to write: [write_begin, write_end). It may lie wholly before voice_end (delayed), or after (live).
+  int64_t write_begin = 0;
+  int64_t write_end = 0;
+  // Notes that start before it have been played or are about to be: the model keeps those of `past` as they are and
+  // writes its own from there on.
+  int64_t known_end = 0;
+  const Plan* past = nullptr;  // the plan of this room's last window, or null
+  // Accompaniment as it was written before, ending at played_end (>= write_begin): the vocoder continues its phases.
+  // Empty where there is none.
+  std::span<const float> played;
+  int64_t played_end = 0;
+  Controls controls;
+};
+
+struct WindowResult {
+  std::vector<float> audio;  // write_end - write_begin samples
+  Plan plan;                 // of the whole window: past notes that still matter, and new ones up to write_end
+};
+
+// Seconds that each part of the last generate() took.
+struct Timing {
+  double front_end = 0, semantic = 0, prior = 0, denoiser = 0, vocoder = 0;
+};
+
+struct AccompanistOptions {
+  std::string preset = "lite";         // a name under configs/presets, or a path to a .toml
+  std::string device = "cpu";          // "cpu", "cuda", "cuda:1"
+  std::optional<int> steps;            // EDM evaluations in place of the preset's
+  std::filesystem::path preset_dir;    // where named presets lie; empty: beside the program, then the source tree
+  int threads = 1;                     // CPU threads of one generate()
+};
+
+class Accompanist {
+ public:
+  virtual ~Accompanist() = default;
+  // Allocates and warms up for this many windows at once.
+  virtual void prepare(int max_batch) = 0;
+  virtual void generate(std::span<const WindowRequest> requests, std::span<WindowResult> results) = 0;
+  virtual const Timing& last_timing() const = 0;
+  virtual int64_t window_samples() const = 0;
+  virtual std::string_view preset() const = 0;
+};
+
+std::unique_ptr<Accompanist> load_accompanist(const AccompanistOptions& options);
+
+}  // namespace fastsag::model
