@@ -1,0 +1,45 @@
+#pragma once
+// The corpus that tools/make_corpus writes: NAME.json for every song and, where it was rendered, NAME_vocals.flac and
+// NAME_no_vocals.flac beside it (24 kHz mono). Any folder of NAME_vocals.* / NAME_no_vocals.* pairs works for the parts
+// that need no notes.
+//
+// Units: seconds from the start of the song, as the annotations have them; MIDI keys and velocities.
+// Errors: load_* throw fastsag::Error that names the file.
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "model/plan.h"
+
+namespace fastsag::model {
+
+struct SongNote {
+  double onset = 0, duration = 0;
+  int pitch = 0, velocity = 0, channel = 0;
+};
+struct SongBeat {
+  double time = 0;
+  bool downbeat = false;
+};
+struct SongChord {
+  double begin = 0, end = 0;
+  int root = 0;  // pitch class
+  Quality quality = Quality::none;
+};
+
+struct Song {
+  std::string name, split;  // split: train, validate or test
+  double seconds = 0;
+  std::vector<SongNote> melody, notes;  // the sung line; the accompaniment
+  std::vector<SongBeat> beats;
+  std::vector<SongChord> chords;
+  std::filesystem::path vocals, no_vocals;  // empty where the song was not rendered
+};
+
+// "C:maj", "F#:min7/b3", "N" -> root and quality, as far as major/minor goes.
+SongChord parse_chord(const std::string& name);
+Song load_song(const std::filesystem::path& json);
+// All songs of a split, ordered by name.
+std::vector<Song> load_songs(const std::filesystem::path& folder, const std::string& split);
+
+}  // namespace fastsag::model

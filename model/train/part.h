@@ -1,0 +1,42 @@
+#pragma once
+// What the trainer trains, one network at a time. Parts share no parameters, so the paper's sum of losses (semantic +
+// prior + diffusion) comes apart: each part is stepped by its own optimiser, and any subset can be trained.
+//
+// Threads: one process a core, one thread a process; ranks agree by all-reduced gradients.
+// Repeatable: a batch is a function of (seed, step, rank), so a resumed run goes on as if it had never stopped.
+#include <torch/torch.h>
+
+#include <map>
+#include <string>
+
+namespace fastsag::model {
+
+struct PartOptions {
+  int64_t steps = 1000;
+  double learning_rate = 2e-3;
+  double beta1 = 0.9, beta2 = 0.98;
+  double weight_decay = 0;
+  int64_t warmup = 50;      // steps, linear; cosine to nothing afterwards
+  double ema = 0.998;
+  double clip = 1;          // gradient norm
+};
+
+struct BatchKey {
+  uint64_t seed = 0;
+  int64_t step = 0;
+  int rank = 0;
+};
+
+class Part {
+ public:
+  virtual ~Part() = default;
+  virtual std::string name() const = 0;  // prefix of its tensors in the checkpoint
+  virtual torch::nn::Module& module() = 0;
+  virtual PartOptions options() const = 0;
+  // The loss of the batch that belongs to this key; also what is worth logging ("loss" is added by the trainer).
+  virtual torch::Tensor loss(const BatchKey& key, std::map<std::string, double>& figures) = 0;
+  // Figures on songs that were not trained on. The trainer has put the EMA weights in and switched to eval.
+  virtual std::map<std::string, double> validate() = 0;
+};
+
+}  // namespace fastsag::model
