@@ -1,0 +1,25 @@
+#pragma once
+// The beat behind an unaccompanied voice: period and phase of the steady grid that explains its note onsets best. The
+// grid of 16ths is meant to be right first; which of its lines is the beat is a best guess.
+//
+// Units: samples at 24 kHz, positions absolute; fractional, so that a grid does not drift over an hour.
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "dsp/melody.h"
+
+namespace fastsag::dsp {
+
+struct PulseEstimate {
+  double period = 14400;  // samples a beat; 14400 = 100 bpm
+  double origin = 0;      // position of one beat
+  float confidence = 0;   // 0 = free running .. 1
+};
+
+// voice: up to 10 s that start at first_position, notes: its melody (segment_melody). With a previous estimate, tempo and
+// phase only change where the evidence is clearly better; else the grid is nudged towards the onsets, or kept as it is.
+PulseEstimate estimate_pulse(std::span<const float> voice, std::span<const MelodyNote> notes, int64_t first_position,
+                             const std::optional<PulseEstimate>& previous = std::nullopt);
+
+}  // namespace fastsag::dsp
