@@ -1,0 +1,115 @@
+#include "dsp/mel.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <complex>
+
+#include "dsp/error.h"
+#include "dsp/stft.h"
+
+namespace fastsag::dsp {
+namespace {
+
+// Slaney's scale: linear below 1 kHz, logarithmic above, 27 mels to a factor of 6.4.
+double mel_to_hz(double mel) {
+  constexpr double kHzPerMel = 200.0 / 3, kLogStartHz = 1000, kLogStartMel = kLogStartHz / kHzPerMel;
+  static const double step = std::log(6.4) / 27;
+  return mel < kLogStartMel ? mel * kHzPerMel : kLogStartHz * std::exp(step * (mel - kLogStartMel));
+}
+
+double hz_to_mel(double hz) {
+  static const double step = std::log(6.4) / 27;
+  return hz < 1000 ? hz * 3 / 200 : 15 + std::log(hz / 1000) / step;
+}
+
+// One triangle: the bins where it is not zero.
+struct Band {
+  int first = 0;
+  std::vector<float> weights;
+};
+
+struct Basis {
+  std::vector<float> dense = std::vector<float>(kMelBands * kMelBins);
+  std::vector<Band> bands = std::vector<Band>(kMelBands);
+};
+
+Basis make_basis() {
+  std::vector<double> corners(kMelBands + 2);
+  for (int i = 0; i < kMelBands + 2; ++i)
+    corners[i] = mel_to_hz(hz_to_mel(kMelSampleRate / 2) * i / (kMelBands + 1));
+  Basis basis;
+  for (int band = 0; band < kMelBands; ++band) {
+    const double low = corners[band], peak = corners[band + 1], high = corners[band + 2];
+    for (int bin = 0; bin < kMelBins; ++bin) {
+      const double hz = bin * kMelSampleRate / kMelFft;
+      // Rounded once before the area is normalised, as the reference does: its basis is the same to the last bit or so.
+      const auto height = static_cast<float>(std::min((hz - low) / (peak - low), (high - hz) / (high - peak)));
+      if (height <= 0) continue;
+      const auto weight = static_cast<float>(height * (2 / (high - low)));
+      if (basis.bands[band].weights.empty()) basis.bands[band].first = bin;
+      basis.bands[band].weights.push_back(weight);
+      basis.dense[band * kMelBins + bin] = weight;
+    }
+  }
+  return basis;
+}
+
+const Basis& basis() {
+  static const Basis made = make_basis();
+  return made;
+}
+
+// x[1..pad] mirrored before the start, x[n-1-pad..n-2] after the end: the edge sample itself is not repeated.
+std::vector<float> reflect(std::span<const float> wave, int pad) {
+  std::vector<float> padded(wave.size() + 2 * pad);
+  std::reverse_copy(wave.begin() + 1, wave.begin() + 1 + pad, padded.begin());
+  std::ranges::copy(wave, padded.begin() + pad);
+  std::reverse_copy(wave.end() - 1 - pad, wave.end() - 1, padded.end() - pad);
+  return padded;
+}
+
+}  // namespace
+
+std::vector<float> mel(std::span<const float> wave) {
+  if (std::ssize(wave) <= kMelPad)
+    throw Error("mel: the wave has " + std::to_string(wave.size()) + " samples; its edges are mirrored, which takes at least " +
+                std::to_string(kMelPad + 1));
+  const std::vector<float> padded = reflect(wave, kMelPad);
+  Stft stft(kMelFft, kMelHop);
+  const int frames = stft.frames(std::ssize(padded));
+  std::vector<float> out(size_t(kMelBands) * frames), magnitude(kMelBins);
+  std::vector<std::complex<float>> spectrum(kMelBins);
+  for (int k = 0; k < frames; ++k) {
+    stft.analyse(std::span(padded).subspan(size_t(k) * kMelHop, kMelFft), spectrum);
+    std::ranges::transform(spectrum, magnitude.begin(), [](std::complex<float> c) {
+      return std::sqrt(c.real() * c.real() + c.imag() * c.imag() + 1e-9f);
+    });
+    for (int band = 0; band < kMelBands; ++band) {
+      const auto& [first, weights] = basis().bands[band];
+      float sum = 0;
+      for (size_t i = 0; i < weights.size(); ++i) sum += weights[i] * magnitude[first + i];
+      out[size_t(band) * frames + k] = std::log(std::max(sum, 1e-5f));
+    }
+  }
+  return out;
+}
+
+std::span<const float> mel_basis() { return basis().dense; }
+
+void normalise(std::span<float> log_mel) {
+  for (float& value : log_mel) value = normalise(value);
+}
+
+void denormalise(std::span<float> model_mel) {
+  for (float& value : model_mel) value = denormalise(value);
+}
+
+void minmax_scale(std::span<float> wave) {
+  if (wave.empty()) return;
+  const auto [low, high] = std::ranges::minmax(wave);
+  const float least = low, range = high - low;
+  for (float& x : wave) x = range > 0 ? -0.8f + 1.6f * (x - least) / range : 0.0f;
+}
+
+}  // namespace fastsag::dsp

@@ -1,0 +1,46 @@
+#pragma once
+// Short-time Fourier transform with a periodic Hann window, and its least-squares inverse.
+//
+// Frame k covers samples [k * hop, k * hop + fft_size) of the wave it is given: no centring, no padding. Who wants other
+// edges pads the wave.
+// Shapes: spectra are frame after frame, [frames][bins], bins = fft_size / 2 + 1.
+// Threads: one thread an object. Real-time: `analyse` allocates nothing; `forward` and `inverse` return vectors.
+#include <complex>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "dsp/fft.h"
+
+namespace fastsag::dsp {
+
+// The N-point window that sums to a constant at every hop that divides N / 2.
+std::vector<float> periodic_hann(int size);
+
+class Stft {
+ public:
+  Stft(int fft_size, int hop);
+
+  int fft_size() const { return fft_.size(); }
+  int hop() const { return hop_; }
+  int bins() const { return fft_.bins(); }
+  // Whole frames in a wave; the samples that frames cover.
+  int frames(int64_t samples) const { return samples < fft_size() ? 0 : static_cast<int>((samples - fft_size()) / hop_) + 1; }
+  int64_t samples(int frames) const { return frames == 0 ? 0 : int64_t{frames - 1} * hop_ + fft_size(); }
+
+  // One frame: fft_size samples -> bins.
+  void analyse(std::span<const float> frame, std::span<std::complex<float>> spectrum);
+  std::vector<std::complex<float>> forward(std::span<const float> wave);
+  // The wave whose STFT is nearest to `spectra` (Griffin and Lim 1984, eq. 6). Samples that hardly any window covers, at
+  // the outer edges of the first and the last frame, fade out.
+  void inverse(std::span<const std::complex<float>> spectra, std::span<float> wave);
+  std::vector<float> inverse(std::span<const std::complex<float>> spectra);
+
+ private:
+  Fft fft_;
+  int hop_;
+  std::vector<float> window_;
+  std::vector<float> frame_;
+};
+
+}  // namespace fastsag::dsp
