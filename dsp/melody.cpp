@@ -1,0 +1,163 @@
+#include "dsp/melody.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <complex>
+#include <limits>
+#include <numbers>
+#include <numeric>
+
+namespace fastsag::dsp {
+namespace {
+
+// States of the note path: 0 = rest, then levels a third of a semitone apart, because singers keep to no exact scale.
+constexpr float kLowestPitch = 34.0f, kStep = 1.0f / 3;
+constexpr int kLevels = 158;
+
+// Costs a frame (10 ms), and once a change.
+constexpr float kFarthest = 2.5f;     // semitones squared: a lone octave jump costs no more than this
+constexpr float kUnvoicedInNote = 0.45f;
+constexpr float kVoicedInRest = 0.8f;
+constexpr float kNewNote = 4.5f;      // a whole tone for 20 ms, a semitone for 45 ms, vibrato of a semitone never
+constexpr float kNoteEdge = 1.6f;     // rest to note or back
+
+constexpr size_t kShortestNote = 6;   // frames
+constexpr float kDipDb = 7.0f;        // a level dip this deep, both sides, strikes the same pitch again
+constexpr size_t kDipReach = 12;      // frames either side in which the level must come back
+
+float midi_of(float hz) { return 69.0f + 12.0f * std::log2(hz / 440.0f); }
+
+struct Segment {
+  size_t begin = 0, end = 0;  // frames
+  float pitch = 0;
+  float confidence = 0;
+};
+
+// Level of every frame: -1 = rest.
+std::vector<int> note_path(std::span<const F0Frame> frames) {
+  constexpr size_t kStates = kLevels + 1;
+  std::vector<std::array<int16_t, kStates>> from(frames.size());
+  std::array<float, kStates> total{};
+  for (size_t k = 0; k < frames.size(); ++k) {
+    const auto best_note = static_cast<size_t>(std::min_element(total.begin() + 1, total.end()) - total.begin());
+    const float pitch = frames[k].hz > 0 ? midi_of(frames[k].hz) : 0.0f;
+    const float sure = frames[k].hz > 0 ? frames[k].voicing : 0.0f;
+    std::array<float, kStates> next;
+    for (size_t s = 0; s < kStates; ++s) {
+      size_t source = s;
+      float best = total[s];
+      if (k > 0 && total[best_note] + (s == 0 ? kNoteEdge : kNewNote) < best)
+        source = best_note, best = total[best_note] + (s == 0 ? kNoteEdge : kNewNote);
+      if (k > 0 && s > 0 && total[0] + kNoteEdge < best) source = 0, best = total[0] + kNoteEdge;
+      float here;
+      if (s == 0) {
+        here = kVoicedInRest * sure;
+      } else if (frames[k].hz > 0) {
+        const float away = pitch - (kLowestPitch + kStep * static_cast<float>(s - 1));
+        here = sure * std::min(away * away, kFarthest);
+      } else {
+        here = kUnvoicedInNote;
+      }
+      from[k][s] = static_cast<int16_t>(source);
+      next[s] = best + here;
+    }
+    total = next;
+  }
+  std::vector<int> path(frames.size());
+  auto state = static_cast<size_t>(std::ranges::min_element(total) - total.begin());
+  for (size_t k = frames.size(); k-- > 0;) {
+    path[k] = static_cast<int>(state) - 1;
+    state = static_cast<size_t>(from[k][state]);
+  }
+  return path;
+}
+
+// Frames of [begin, end) where the voice dips and strikes again: split points.
+std::vector<size_t> restrikes(std::span<const F0Frame> frames, size_t begin, size_t end) {
+  std::vector<size_t> found;
+  size_t last = begin;
+  for (size_t k = begin + kShortestNote; k + kShortestNote < end; ++k) {
+    const auto level = [&](size_t i) { return frames[i].rms_db; };
+    const size_t left = std::max(last, k > kDipReach ? k - kDipReach : 0), right = std::min(end, k + kDipReach + 1);
+    float before = level(left), after = level(k), lowest = level(k);
+    for (size_t i = left; i < right; ++i) {
+      if (i < k) before = std::max(before, level(i));
+      if (i > k) after = std::max(after, level(i));
+      lowest = std::min(lowest, level(i));
+    }
+    if (level(k) > lowest || std::min(before, after) - level(k) < kDipDb) continue;
+    size_t strike = k;  // the steepest rise after the dip
+    for (size_t i = k; i + 1 < right; ++i)
+      if (level(i + 1) - level(i) > level(strike + 1) - level(strike)) strike = i;
+    if (strike + 1 - last >= kShortestNote && end - strike - 1 >= kShortestNote) found.push_back(last = strike + 1);
+    k = std::max(k, strike);
+  }
+  return found;
+}
+
+Segment measured(std::span<const F0Frame> frames, size_t begin, size_t end) {
+  std::vector<float> pitches;
+  float voicing = 0;
+  for (size_t k = begin; k < end; ++k) {
+    if (frames[k].hz <= 0) continue;
+    pitches.push_back(midi_of(frames[k].hz));
+    voicing += frames[k].voicing;
+  }
+  if (pitches.empty()) return {begin, end, 0, 0};
+  const auto middle = pitches.begin() + std::ssize(pitches) / 2;
+  std::ranges::nth_element(pitches, middle);
+  const float pitch = *middle;
+  const auto near = std::ranges::count_if(pitches, [&](float p) { return std::abs(p - pitch) < 1.0f; });
+  return {begin, end, pitch, voicing / static_cast<float>(end - begin) * static_cast<float>(near) / static_cast<float>(pitches.size())};
+}
+
+// A short note an octave off both its neighbours, which are close to each other, was misheard.
+void repair_octaves(std::span<Segment> notes) {
+  for (size_t i = 1; i + 1 < notes.size(); ++i) {
+    const float between = 0.5f * (notes[i - 1].pitch + notes[i + 1].pitch);
+    const float off = notes[i].pitch - between;
+    if (std::abs(notes[i - 1].pitch - notes[i + 1].pitch) > 5 || notes[i].end - notes[i].begin > 25) continue;
+    if (std::abs(std::abs(off) - 12) > 2.6f) continue;
+    notes[i].pitch -= off > 0 ? 12.0f : -12.0f;
+    notes[i].confidence *= 0.5f;
+  }
+}
+
+}  // namespace
+
+float estimate_tuning(std::span<const F0Frame> frames) {
+  std::complex<float> sum = 0;
+  for (size_t k = 1; k < frames.size(); ++k) {
+    if (frames[k].hz <= 0 || frames[k - 1].hz <= 0) continue;
+    const float pitch = midi_of(frames[k].hz);
+    if (std::abs(pitch - midi_of(frames[k - 1].hz)) > 0.15f) continue;  // on the move
+    sum += std::polar(frames[k].voicing, 2 * std::numbers::pi_v<float> * pitch);
+  }
+  return sum == std::complex<float>(0) ? 0.0f : std::arg(sum) / (2 * std::numbers::pi_v<float>);
+}
+
+std::vector<MelodyNote> segment_melody(std::span<const F0Frame> frames, int64_t first_position) {
+  const std::vector<int> path = note_path(frames);
+  std::vector<Segment> notes;
+  for (size_t begin = 0, end = 0; begin < path.size(); begin = end) {
+    while (end < path.size() && path[end] == path[begin]) ++end;
+    if (path[begin] < 0) continue;
+    size_t from = begin;
+    for (const size_t split : restrikes(frames, begin, end)) {
+      notes.push_back(measured(frames, from, split));
+      from = split;
+    }
+    notes.push_back(measured(frames, from, end));
+  }
+  std::erase_if(notes, [](const Segment& s) { return s.end - s.begin < kShortestNote || s.confidence <= 0; });
+  repair_octaves(notes);
+
+  std::vector<MelodyNote> melody;
+  for (const Segment& s : notes)
+    melody.push_back({first_position + static_cast<int64_t>(s.begin) * kF0Hop,
+                      first_position + static_cast<int64_t>(s.end) * kF0Hop, s.pitch, s.confidence});
+  return melody;
+}
+
+}  // namespace fastsag::dsp
