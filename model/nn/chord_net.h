@@ -1,0 +1,59 @@
+#pragma once
+// The chord net: which triad sounds in each step, from what is sung and what was played. Every layer treats the twelve
+// pitch classes alike (circulant over pitch class), so a song moved by a semitone gives the same chords moved by one.
+//
+// Shapes: pitches [batch, steps, 12, kPitchFeatures], scalars [batch, steps, kStepScalars] (model/lite/steps.h)
+//         -> logits [batch, steps, 24], index root * 2 + (minor ? 1 : 0).
+// Threads: forward() of one instance from one thread at a time.
+#include <torch/torch.h>
+
+#include <vector>
+
+namespace fastsag::model {
+
+struct ChordNetOptions {
+  int64_t channels = 16;  // a pitch class
+  int64_t heads = 2;
+  std::vector<int64_t> dilations = {1, 2, 4, 8, 1};  // one block each
+};
+
+// A linear map or convolution over steps between [12 x in] and [12 x out] whose weights depend on the distance of
+// pitch classes only. Input and output [batch, steps, 12 * channels].
+class CirculantImpl : public torch::nn::Module {
+ public:
+  CirculantImpl(int64_t in, int64_t out, int64_t kernel = 1, int64_t dilation = 1);
+  torch::Tensor forward(const torch::Tensor& x);
+
+ private:
+  int64_t in_, out_, kernel_, dilation_;
+  torch::Tensor weight_;  // [kernel, 12 (interval), in, out]
+  torch::Tensor bias_;    // [out]
+  torch::Tensor order_;   // [12 * 12] which interval stands where in the dense matrix
+};
+TORCH_MODULE(Circulant);
+
+class ChordBlockImpl : public torch::nn::Module {
+ public:
+  ChordBlockImpl(const ChordNetOptions& options, int64_t dilation);
+  torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& cosine, const torch::Tensor& sine);
+
+ private:
+  int64_t channels_, heads_;
+  Circulant conv_{nullptr}, mix_{nullptr}, qkv_{nullptr}, join_{nullptr}, wide_{nullptr}, narrow_{nullptr};
+};
+TORCH_MODULE(ChordBlock);
+
+class ChordNetImpl : public torch::nn::Module {
+ public:
+  explicit ChordNetImpl(const ChordNetOptions& options = {});
+  torch::Tensor forward(const torch::Tensor& pitches, const torch::Tensor& scalars);
+
+ private:
+  ChordNetOptions options_;
+  Circulant enter_{nullptr}, leave_{nullptr};
+  torch::nn::Linear scalars_{nullptr};
+  torch::nn::ModuleList blocks_;
+};
+TORCH_MODULE(ChordNet);
+
+}  // namespace fastsag::model
