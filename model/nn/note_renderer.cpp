@@ -1,0 +1,83 @@
+#include "model/nn/note_renderer.h"
+
+#include <array>
+#include <cmath>
+
+#include "model/lite/roll.h"
+
+namespace fastsag::model {
+namespace {
+
+using dsp::kMelBands;
+
+constexpr double kTemplateGain = 15;
+constexpr double kBackground = 2 * -11.0;  // ln power where nothing sounds
+constexpr std::array<int64_t, 4> kDilations = {1, 2, 4, 8};
+
+// Mel magnitudes of a plucked-string-like series on f0 at unit power, through the 1024-point Hann window.
+std::array<double, kMelBands> harmonic_mel(double f0) {
+  constexpr int kBins = dsp::kMelBins;
+  constexpr double kBinHz = dsp::kMelSampleRate / dsp::kMelFft;
+  const auto basis = dsp::mel_basis();
+  std::array<double, kMelBands> mel{};
+  for (int h = 1; h * f0 < 11800; ++h) {
+    const double amplitude = 4 * std::pow(h, -1.4) * std::exp(-h * f0 / 4000), at = h * f0 / kBinHz;
+    for (int bin = static_cast<int>(at) - 1; bin <= static_cast<int>(at) + 2; ++bin) {
+      if (bin < 0 || bin >= kBins) continue;
+      const double lobe = std::pow(std::cos((bin - at) * M_PI / 4), 2);
+      for (size_t band = 0; band < kMelBands; ++band)
+        mel[band] += amplitude * lobe * basis[band * kBins + static_cast<size_t>(bin)];
+    }
+  }
+  return mel;
+}
+
+// ln power of every roll feature in every band, to start from: a harmonic series that swells over the onset, decays
+// with age (higher keys faster) and is gone soon after the release.
+torch::Tensor first_templates() {
+  torch::Tensor all = torch::empty({kRollWidth, kMelBands});
+  auto out = all.accessor<float, 2>();
+  const auto ages = age_knots();
+  for (int key = 0; key < kKeys; ++key) {
+    const auto mel = harmonic_mel(440 * std::exp2((key + kFirstKey - 69) / 12.0));
+    for (int feature = 0; feature < kKeyFeatures; ++feature) {
+      double level;
+      if (feature < kAgeHats)
+        level = ages[static_cast<size_t>(feature)] < 0 ? -3.0 * (2 - feature)
+                                                       : -2 * ages[static_cast<size_t>(feature)] * (.5 + key / 60.0);
+      else
+        level = -1.5 * (feature - kAgeHats + 1);
+      for (int band = 0; band < kMelBands; ++band)
+        out[key * kKeyFeatures + feature][band] =
+            static_cast<float>(level + 2 * std::log(mel[static_cast<size_t>(band)] + 1e-4));
+    }
+  }
+  return all;
+}
+
+}  // namespace
+
+NoteRendererImpl::NoteRendererImpl()
+    : from_roll_(register_module("from_roll", torch::nn::Linear(kRollWidth, kChannels))),
+      from_plain_(register_module("from_plain", torch::nn::Linear(kMelBands, kChannels))),
+      to_mel_(register_module("to_mel", torch::nn::Linear(kChannels, kMelBands))) {
+  templates_ = register_parameter("templates", first_templates() / kTemplateGain);
+  background_ = register_parameter("background", torch::full({kMelBands}, kBackground / kTemplateGain));
+  for (const int64_t dilation : kDilations) blocks_->push_back(TemporalBlock(kChannels, dilation));
+  register_module("blocks", blocks_);
+  torch::NoGradGuard frozen;
+  to_mel_->weight.zero_();  // starts as the templates alone
+  to_mel_->bias.zero_();
+}
+
+NoteRendererImpl::Output NoteRendererImpl::forward(const torch::Tensor& roll) {
+  const torch::Tensor power = torch::matmul(roll, torch::exp(templates_ * kTemplateGain)).to(torch::kFloat);
+  const torch::Tensor ln_mel = .5 * torch::log(power + torch::exp(background_ * kTemplateGain));
+  const torch::Tensor plain = (ln_mel + 12) / 7 - 1;
+  // Compressed, so that a soft note is seen beside a loud one.
+  torch::Tensor x = from_roll_(roll.clamp_max(4).pow(.3)) + from_plain_(plain);
+  for (const auto& block : *blocks_) x = block->as<TemporalBlock>()->forward(x);
+  return {plain, plain + to_mel_(x)};
+}
+
+}  // namespace fastsag::model

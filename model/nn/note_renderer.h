@@ -1,0 +1,36 @@
+#pragma once
+// The prior block of the lite preset: notes in, the mel they sound like out. A template bank (the spectrum of every key
+// at every age, learnt from a harmonic series) adds powers as real strings do; a small convolutional net corrects what
+// does not add up: attacks, resonance, masking, the shape of the analysis window.
+//
+// Shapes/units: roll [B][T][kRollWidth] (lite/roll.h) -> mel [B][T][100], ln mel normalised as in the paper,
+// (ln + 12) / 14 * 2 - 1.
+// Source: REFERENCE.md section 2 for the mel; the design is this project's own (experiment 2 of the lite recipe).
+#include <torch/torch.h>
+
+#include "dsp/mel.h"
+#include "model/nn/temporal.h"
+
+namespace fastsag::model {
+
+class NoteRendererImpl : public torch::nn::Module {
+ public:
+  NoteRendererImpl();
+
+  struct Output {
+    torch::Tensor plain;  // templates alone
+    torch::Tensor mu;     // corrected: the prior of the paper
+  };
+  Output forward(const torch::Tensor& roll);
+
+ private:
+  static constexpr int64_t kChannels = 128;
+  // ln power of each roll feature in each band, and of the background, both divided by kTemplateGain: Adam then moves
+  // them kTemplateGain times as fast as the rest, as sparse features need.
+  torch::Tensor templates_, background_;
+  torch::nn::Linear from_roll_, from_plain_, to_mel_;
+  torch::nn::ModuleList blocks_;
+};
+TORCH_MODULE(NoteRenderer);
+
+}  // namespace fastsag::model
