@@ -33,6 +33,7 @@ class Part {
   virtual std::string name() const = 0;  // prefix of its tensors in the checkpoint
   virtual torch::nn::Module& module() = 0;
   virtual PartOptions options() const = 0;
+  virtual int64_t batch() const { return 1; }  // windows a step and process, for the progress line
   // The loss of the batch that belongs to this key; also what is worth logging ("loss" is added by the trainer).
   virtual torch::Tensor loss(const BatchKey& key, std::map<std::string, double>& figures) = 0;
   // Figures on songs that were not trained on. The trainer has put the EMA weights in and switched to eval.
