@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <functional>
 #include <numbers>
 
 namespace fastsag::dsp {
@@ -28,11 +29,15 @@ void Stft::analyse(std::span<const float> frame, std::span<std::complex<float>> 
 }
 
 std::vector<std::complex<float>> Stft::forward(std::span<const float> wave) {
-  const size_t count = frames(std::ssize(wave)), width = bins();
-  std::vector<std::complex<float>> spectra(count * width);
-  for (size_t k = 0; k < count; ++k)
-    analyse(wave.subspan(k * hop_, fft_size()), std::span(spectra).subspan(k * width, width));
+  std::vector<std::complex<float>> spectra(size_t(frames(std::ssize(wave))) * bins());
+  forward(wave, spectra);
   return spectra;
+}
+
+void Stft::forward(std::span<const float> wave, std::span<std::complex<float>> spectra) {
+  const size_t count = frames(std::ssize(wave)), width = bins();
+  assert(spectra.size() == count * width);
+  for (size_t k = 0; k < count; ++k) analyse(wave.subspan(k * hop_, fft_size()), spectra.subspan(k * width, width));
 }
 
 void Stft::inverse(std::span<const std::complex<float>> spectra, std::span<float> wave) {
@@ -44,13 +49,16 @@ void Stft::inverse(std::span<const std::complex<float>> spectra, std::span<float
     float* out = wave.data() + k * hop_;
     for (size_t n = 0; n < size; ++n) out[n] += frame_[n] * window_[n];
   }
-  // Away from the edges the squared windows of all frames sum to the same few values, one for each phase of the hop.
-  for (size_t i = 0; i < wave.size(); ++i) {
-    const size_t last = std::min(i / hop_, count - 1), first = i < size ? 0 : (i - size) / hop_ + 1;
-    float cover = 0;
-    for (size_t k = first; k <= last; ++k) cover += window_[i - k * hop_] * window_[i - k * hop_];
-    wave[i] /= std::max(cover, kLeastCover);
-  }
+  if (cover_.size() != wave.size()) cover_ = cover(count);
+  std::ranges::transform(wave, cover_, wave.begin(), std::divides<>());
+}
+
+std::vector<float> Stft::cover(size_t count) const {
+  std::vector<float> sum(samples(static_cast<int>(count)));
+  for (size_t k = 0; k < count; ++k)
+    for (size_t n = 0; n < window_.size(); ++n) sum[k * hop_ + n] += window_[n] * window_[n];
+  for (float& value : sum) value = std::max(value, kLeastCover);
+  return sum;
 }
 
 std::vector<float> Stft::inverse(std::span<const std::complex<float>> spectra) {

@@ -4,7 +4,8 @@
 // Frame k covers samples [k * hop, k * hop + fft_size) of the wave it is given: no centring, no padding. Who wants other
 // edges pads the wave.
 // Shapes: spectra are frame after frame, [frames][bins], bins = fft_size / 2 + 1.
-// Threads: one thread an object. Real-time: `analyse` allocates nothing; `forward` and `inverse` return vectors.
+// Threads: one thread an object. Real-time: `analyse` and the
+// `forward` that writes into a span allocate nothing, `inverse` into a span on its first call of each size only.
 #include <complex>
 #include <cstdint>
 #include <span>
@@ -30,6 +31,7 @@ class Stft {
 
   // One frame: fft_size samples -> bins.
   void analyse(std::span<const float> frame, std::span<std::complex<float>> spectrum);
+  void forward(std::span<const float> wave, std::span<std::complex<float>> spectra);
   std::vector<std::complex<float>> forward(std::span<const float> wave);
   // The wave whose STFT is nearest to `spectra` (Griffin and Lim 1984, eq. 6). Samples that hardly any window covers, at
   // the outer edges of the first and the last frame, fade out.
@@ -37,10 +39,14 @@ class Stft {
   std::vector<float> inverse(std::span<const std::complex<float>> spectra);
 
  private:
+  // Sum of the squared windows of `count` frames at each sample.
+  std::vector<float> cover(size_t count) const;
+
   Fft fft_;
   int hop_;
   std::vector<float> window_;
   std::vector<float> frame_;
+  std::vector<float> cover_;  // what `inverse` divides by, kept because it is mostly called with one size
 };
 
 }  // namespace fastsag::dsp

@@ -1,0 +1,205 @@
+#include "dsp/phase.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <complex>
+#include <numbers>
+#include <queue>
+
+#include "dsp/mel.h"
+#include "dsp/stft.h"
+
+namespace fastsag::dsp {
+namespace {
+
+constexpr int kBins = kMelBins, kHop = kMelHop, kFft = kMelFft;
+// The Gaussian exp(-pi t^2 / gamma) that is nearest to a Hann window.
+constexpr float kGamma = 0.25645f * kFft * kFft;
+// Below this share of the largest magnitude the gradient is that of rounding noise.
+constexpr float kTolerance = 1e-6f;
+
+using Spectra = std::vector<std::complex<float>>;
+
+// In [-pi, pi): splitmix64 of the coefficient's absolute place.
+float hashed_phase(int64_t frame, int bin) {
+  uint64_t z = static_cast<uint64_t>(frame) * kBins + bin + 0x9e3779b97f4a7c15u;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  z ^= z >> 31;
+  return std::numbers::pi_v<float> * (static_cast<float>(z >> 40) * 0x1p-23f - 1);
+}
+
+// Phases here are those of a window centred on time zero, for which the gradient of a steady tone is flat over bins.
+// The STFT counts from the frame's start, half a window earlier: a factor of (-1)^bin.
+class HeapIntegration {
+ public:
+  HeapIntegration(std::span<const float> magnitude, int64_t first_frame)
+      : magnitude_(magnitude), frames_(static_cast<int>(magnitude.size()) / kBins), first_frame_(first_frame),
+        log_(magnitude.size()), phase_(magnitude.size()), done_(magnitude.size()) {
+    const float largest = std::ranges::max(magnitude);
+    floor_ = std::max(largest * kTolerance, 1e-12f);
+    std::ranges::transform(magnitude, log_.begin(), [this](float m) { return std::log(std::max(m, floor_)); });
+  }
+
+  // The phases of the frames from `first` on are known: integrate from them.
+  void know(int first, std::span<const std::complex<float>> spectra) {
+    if (spectra.empty()) return;
+    const int begin = first * kBins, end = begin + static_cast<int>(spectra.size());
+    for (int i = begin; i < end; ++i) {
+      phase_[i] = std::arg(spectra[i - begin]) + (i % kBins % 2 ? std::numbers::pi_v<float> : 0.0f);
+      done_[i] = true;
+      const bool at_edge = i + kBins >= end || (begin > 0 && i < begin + kBins);
+      if (at_edge && magnitude_[i] > floor_) heap_.push({magnitude_[i], i});
+    }
+  }
+
+  // The magnitudes with their phases.
+  Spectra run() {
+    spread();
+    for (const int seed : peaks()) {
+      if (done_[seed]) continue;
+      set(seed, 0);
+      spread();
+    }
+    Spectra spectra(magnitude_.size());
+    for (int i = 0; i < std::ssize(spectra); ++i) {
+      const int bin = i % kBins;
+      const float phase = done_[i] ? phase_[i] : hashed_phase(first_frame_ + i / kBins, bin);
+      spectra[i] = std::polar(bin % 2 ? -magnitude_[i] : magnitude_[i], phase);
+    }
+    return spectra;
+  }
+
+ private:
+  struct Entry {
+    float magnitude;
+    int index;
+    bool operator<(const Entry& other) const { return magnitude < other.magnitude; }
+  };
+
+  // Half the step of the phase from one frame to the next, in radians (the 2 pi hop bin / fft of the bin's own
+  // frequency left out): by the Cauchy-Riemann equations, how the log-magnitude changes over bins.
+  float time_half(int i) const {
+    const int bin = i % kBins;
+    const float slope = bin == 0 || bin == kBins - 1 ? 0 : (log_[i + 1] - log_[i - 1]) / 2;
+    return 0.5f * kHop * kFft / kGamma * slope;
+  }
+  // Half the step from one bin to the next: how the log-magnitude changes over frames.
+  float bin_half(int i) const {
+    const int frame = i / kBins;
+    const int before = frame > 0 ? i - kBins : i, after = frame < frames_ - 1 ? i + kBins : i;
+    const float slope = (log_[after] - log_[before]) / static_cast<float>(after - before == 2 * kBins ? 2 : 1);
+    return -0.5f * kGamma / (kHop * kFft) * slope;
+  }
+
+  void set(int i, float phase) {
+    phase_[i] = phase;
+    done_[i] = true;
+    heap_.push({magnitude_[i], i});
+  }
+
+  bool wanted(int i) const { return !done_[i] && magnitude_[i] > floor_; }
+
+  // From the strongest known coefficient to its neighbours, until nothing strong enough is left to reach.
+  void spread() {
+    while (!heap_.empty()) {
+      const int i = heap_.top().index, bin = i % kBins;
+      heap_.pop();
+      const float own = 2 * std::numbers::pi_v<float> / kFft * static_cast<float>(bin * kHop % kFft);
+      if (i + kBins < std::ssize(phase_) && wanted(i + kBins))
+        set(i + kBins, wrap(phase_[i] + own + time_half(i) + time_half(i + kBins)));
+      if (i >= kBins && wanted(i - kBins)) set(i - kBins, wrap(phase_[i] - own - time_half(i) - time_half(i - kBins)));
+      if (bin + 1 < kBins && wanted(i + 1)) set(i + 1, wrap(phase_[i] + bin_half(i) + bin_half(i + 1)));
+      if (bin > 0 && wanted(i - 1)) set(i - 1, wrap(phase_[i] - bin_half(i) - bin_half(i - 1)));
+    }
+  }
+
+  // A float keeps its precision near zero only.
+  static float wrap(float phase) {
+    constexpr float kTurn = 2 * std::numbers::pi_v<float>;
+    return phase - kTurn * std::round(phase / kTurn);
+  }
+
+  // Largest first: where an island that nothing known touches is entered. An island's largest is a local maximum.
+  std::vector<int> peaks() const {
+    std::vector<int> found;
+    const int count = static_cast<int>(magnitude_.size());
+    for (int i = 0; i < count; ++i) {
+      const float m = magnitude_[i];
+      if (!wanted(i)) continue;
+      const int bin = i % kBins;
+      if ((bin > 0 && magnitude_[i - 1] > m) || (bin + 1 < kBins && magnitude_[i + 1] > m)) continue;
+      if ((i >= kBins && magnitude_[i - kBins] > m) || (i + kBins < count && magnitude_[i + kBins] > m)) continue;
+      found.push_back(i);
+    }
+    std::ranges::stable_sort(found, std::greater(), [this](int i) { return magnitude_[i]; });
+    return found;
+  }
+
+  std::span<const float> magnitude_;
+  int frames_;
+  int64_t first_frame_;
+  float floor_ = 0;
+  std::vector<float> log_, phase_;
+  std::vector<char> done_;
+  std::priority_queue<Entry> heap_;
+};
+
+// What the past says about a span of frames: samples [begin, end) of it, and the spectra of the frames these fill.
+struct Known {
+  size_t begin = 0;
+  std::span<const float> samples;
+  int first_frame = 0;
+  Spectra spectra;
+
+  void put_samples(std::span<float> wave) const { std::ranges::copy(samples, wave.begin() + begin); }
+  void put_spectra(Spectra& all) const { std::ranges::copy(spectra, all.begin() + first_frame * kBins); }
+};
+
+Known known_part(const Past& past, int64_t span_begin, int64_t span_end, Stft& stft) {
+  const int64_t past_begin = past.end - std::ssize(past.samples);
+  const int64_t begin = std::max(past_begin, span_begin), end = std::min(past.end, span_end);
+  if (begin >= end) return {};
+  const int64_t first_frame = (begin - span_begin + kHop - 1) / kHop;
+  Known known{size_t(begin - span_begin), past.samples.subspan(begin - past_begin, end - begin), int(first_frame), {}};
+  const int64_t skipped = span_begin + first_frame * kHop - begin;
+  if (skipped < std::ssize(known.samples)) known.spectra = stft.forward(known.samples.subspan(skipped));
+  return known;
+}
+
+}  // namespace
+
+std::vector<float> synthesize(std::span<const float> magnitude, int64_t first_frame, const Past& past,
+                              const PhaseOptions& options) {
+  const int frames = static_cast<int>(magnitude.size()) / kBins;
+  assert(std::ssize(magnitude) == frames * kBins);
+  if (frames == 0) return {};
+  Stft stft(kFft, kHop);
+  std::vector<float> wave(stft.samples(frames));
+  const int64_t begin = first_frame * kHop - kMelPad;
+  const Known known = known_part(past, begin, begin + std::ssize(wave), stft);
+
+  HeapIntegration integration(magnitude, first_frame);
+  integration.know(known.first_frame, known.spectra);
+  Spectra estimate = integration.run(), current(estimate.size()), previous;
+  known.put_spectra(estimate);
+  stft.inverse(estimate, wave);
+  known.put_samples(wave);
+  for (int round = 0; round < options.griffin_lim; ++round) {
+    stft.forward(wave, current);
+    const float momentum = round == 0 ? 0 : options.momentum;
+    if (round == 0) previous = current;
+    for (size_t i = 0; i < current.size(); ++i) {
+      const std::complex<float> ahead = current[i] + momentum * (current[i] - previous[i]);
+      estimate[i] = ahead * (magnitude[i] / std::sqrt(std::norm(ahead) + 1e-30f));
+    }
+    std::swap(current, previous);
+    known.put_spectra(estimate);
+    stft.inverse(estimate, wave);
+    known.put_samples(wave);
+  }
+  return {wave.begin() + kMelPad, wave.begin() + kMelPad + frames * kHop};
+}
+
+}  // namespace fastsag::dsp

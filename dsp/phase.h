@@ -1,0 +1,34 @@
+#pragma once
+// Waveform from magnitudes alone: phase gradient heap integration, then a few rounds of fast Griffin-Lim.
+//
+// Shapes/units: magnitude is [frames][513] of an unscaled STFT (fft 1024, hop 256, periodic Hann), 24 kHz. Frames count
+// on the timeline as mel frames do: frame k covers samples [256 k - 384, 256 k + 640).
+// Threads: free functions, callable from any. Real-time: allocates; for the generation thread.
+// Source: Prusa, Balazs and Soendergaard, "A noniterative method for reconstruction of phase from STFT magnitude", 2017;
+// Perraudin, Balazs and Soendergaard, "A fast Griffin-Lim algorithm", 2013.
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace fastsag::dsp {
+
+struct PhaseOptions {
+  int griffin_lim = 4;
+  float momentum = 0.99f;
+};
+
+// Sound that has been played already: the samples at [end - samples.size(), end).
+struct Past {
+  std::span<const float> samples;
+  int64_t end = 0;
+};
+
+// The samples at [256 first_frame, 256 (first_frame + frames)). Those that the past holds are the past's own, and the
+// sound after `past.end` goes on from it: frames that lie in the past keep its phases, the others integrate from them,
+// and every Griffin-Lim round puts the known samples back. So give at least 4 frames before `past.end`, the more the
+// better, and 2 or more beyond the last sample of use: frames at the end lack the neighbours that overlap them.
+// The same arguments give the same bytes; phases that nothing determines are a function of absolute frame and bin.
+std::vector<float> synthesize(std::span<const float> magnitude, int64_t first_frame, const Past& past = {},
+                              const PhaseOptions& options = {});
+
+}  // namespace fastsag::dsp
