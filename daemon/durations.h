@@ -1,0 +1,22 @@
+#pragma once
+// Percentiles of the last durations, for deciding how much time to allow.
+//
+// Threads: one. Units: seconds.
+#include <array>
+#include <cstddef>
+
+namespace fastsag::daemon {
+
+class Durations {
+ public:
+  void add(double duration_s);
+  // Nearest rank; q in 0..1. 0 while there are none.
+  double percentile(double q) const;
+  size_t size() const { return size_; }
+
+ private:
+  std::array<double, 256> values_{};
+  size_t size_ = 0, next_ = 0;
+};
+
+}  // namespace fastsag::daemon
