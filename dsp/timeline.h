@@ -12,6 +12,7 @@
 //
 // Threads: one writer (write, reset), up to kMaxReaders readers, each on one thread at a time; counters from anywhere.
 // Real-time: readers are wait-free, no allocation. The writer is not for the audio callback (it may throw).
+// A reader that jumps (or whose song is reset) hears what it had fade out while the new place fades in.
 // Never torn: slices are kept whole and published by one compare-and-swap, which a reader that got there first undoes.
 // So a block is of one state of the timeline, and the next block continues it, without any margin of time.
 // Units: samples at the room's rate. Errors: write() throws fastsag::Error for a slice that contradicts itself.
@@ -35,8 +36,8 @@ class Timeline {
   static constexpr int kMaxReaders = 4;
   static constexpr double kCrossfadeSeconds = 0.03, kFadeInSeconds = 0.01, kFadeOutSeconds = 0.02;
 
-  // Keeps `capacity` positions behind the newest slice, as long as reserves are no longer than slices and there are at
-  // most 250 slices in it.
+  // Keeps `capacity` positions behind the newest slice, as long as reserves are no longer than slices and they are of
+  // no more than 250 slices.
   Timeline(int64_t capacity, int sample_rate);
 
   // Writer.
@@ -59,19 +60,52 @@ class Timeline {
   Read read(int id, int64_t begin, std::span<float> out);  // the counts add up to out.size()
 
  private:
-  // One slice as it is kept: samples_[(offset + p - begin) & mask_] is position p. Never changed once published.
+  // One slice as it is kept: position p is samples_[(offset + p - begin) & mask_]. Never changed once published.
+  // A reset is a segment that begins before every position and holds nothing.
   struct Segment {
     int64_t begin, final_end, reserve_end, offset;
   };
-  struct AtomicSegment {
+  struct SharedSegment {
     std::atomic<int64_t> begin, final_end, reserve_end, offset;
   };
-  struct View;
-  struct Reader;
+  struct View;  // the segments that matter from a position on, as of one published state
+  // What a reader remembers between its blocks.
+  struct Player {
+    int64_t next = kBeforeAll;    // the position after the last block
+    int64_t segment_count = 0;    // the state that the last block was of
+    int64_t old_next = 0;         // where the sound before the last jump would go on, and in which state
+    int64_t old_segment_count = 0;
+    int64_t faded = kAfterAll;    // samples since the jump
+  };
+  static constexpr int64_t kMaxSegments = 256;
+  static constexpr int64_t kBeforeAll = std::numeric_limits<int64_t>::min() / 2;
+  static constexpr int64_t kAfterAll = std::numeric_limits<int64_t>::max() / 2;
+  static constexpr int64_t kFree = std::numeric_limits<int64_t>::min();
+  static constexpr int64_t kNotReadYet = kFree + 1;
 
-  int64_t sample_rate_samples(double seconds) const;
-  int64_t crossfade_, fade_in_, fade_out_;
+  int64_t settle(int64_t block_end);
+  View view(int64_t segment_count, int64_t position) const;
+  Read play(const View& view, int64_t begin, std::span<float> out, int64_t next_begin) const;
+  void smooth_jump(Player& player, int64_t segment_count, int64_t begin, std::span<float> out) const;
+  std::vector<float> joined_head(const Slice& slice) const;
+  void store(const Segment& segment, std::span<const float> head, std::span<const float> samples);
+  bool publish(int64_t begin);
+  bool passed(int64_t position) const;
+
+  const int64_t crossfade_, fade_in_, fade_out_;
+  std::vector<float> samples_;  // slices one after the other, whatever their positions; a power of two
+  const int64_t mask_;
+  std::array<SharedSegment, kMaxSegments> segments_{};  // number i lies at i % kMaxSegments
+  std::atomic<int64_t> storing_segment_{-1};            // the number of the segment being stored
+  std::atomic<int64_t> storing_samples_{0};             // the offset at which it will end
+  std::atomic<uint64_t> state_{0};                      // segment count, attempt, pending: see publish()
+  std::atomic<int64_t> pending_begin_{0};
+  std::atomic<int64_t> last_reset_{-1};  // the number of its segment
+  std::atomic<int64_t> start_{0};
+  std::array<std::atomic<int64_t>, kMaxReaders> cursors_;
+  std::array<Player, kMaxReaders> players_;
   std::atomic<int64_t> final_end_{0}, reserve_end_{0}, dropped_{0}, written_{0};
+  int64_t used_ = 0;  // offset of the next slice (writer)
 };
 
 }  // namespace fastsag::dsp
