@@ -19,6 +19,9 @@ constexpr float kGamma = 0.25645f * kFft * kFft;
 // Below this share of the largest magnitude the gradient is that of rounding noise.
 constexpr float kTolerance = 1e-6f;
 
+// Over which what remains of the seam's step fades out: 5 ms.
+constexpr int kSeam = 128;
+
 using Spectra = std::vector<std::complex<float>>;
 
 // In [-pi, pi): splitmix64 of the coefficient's absolute place.
@@ -154,6 +157,16 @@ struct Known {
   Spectra spectra;
 
   void put_samples(std::span<float> wave) const { std::ranges::copy(samples, wave.begin() + begin); }
+  // The wave misses the samples just before the past's end by a little, so it would step at the seam. That error, mirrored
+  // at the end, goes onto the samples after it and fades out.
+  void close_seam(std::span<float> wave) const {
+    const size_t end = begin + samples.size();
+    const size_t length = std::min({size_t(kSeam), samples.size(), wave.size() - end});
+    for (size_t n = 0; n < length; ++n) {
+      const float fade = 0.5f + 0.5f * std::cos(std::numbers::pi_v<float> * static_cast<float>(n) / kSeam);
+      wave[end + n] += fade * (samples[samples.size() - 1 - n] - wave[end - 1 - n]);
+    }
+  }
   void put_spectra(Spectra& all) const { std::ranges::copy(spectra, all.begin() + first_frame * kBins); }
 };
 
@@ -185,8 +198,8 @@ std::vector<float> synthesize(std::span<const float> magnitude, int64_t first_fr
   Spectra estimate = integration.run(), current(estimate.size()), previous;
   known.put_spectra(estimate);
   stft.inverse(estimate, wave);
-  known.put_samples(wave);
   for (int round = 0; round < options.griffin_lim; ++round) {
+    known.put_samples(wave);
     stft.forward(wave, current);
     const float momentum = round == 0 ? 0 : options.momentum;
     if (round == 0) previous = current;
@@ -197,8 +210,9 @@ std::vector<float> synthesize(std::span<const float> magnitude, int64_t first_fr
     std::swap(current, previous);
     known.put_spectra(estimate);
     stft.inverse(estimate, wave);
-    known.put_samples(wave);
   }
+  known.close_seam(wave);
+  known.put_samples(wave);
   return {wave.begin() + kMelPad, wave.begin() + kMelPad + frames * kHop};
 }
 
