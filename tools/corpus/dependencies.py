@@ -1,0 +1,29 @@
+"""Makes the pinned packages of tools/requirements-corpus.txt importable, whatever Python has installed."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+PINS = pathlib.Path(__file__).resolve().parent.parent / "requirements-corpus.txt"
+
+
+def provide() -> None:
+    """Puts a virtual environment with the pins in front of sys.path; creates it the first time (seconds, needs PyPI)."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # one worker process a core: threads inside them only get in the way
+    cache = pathlib.Path(os.environ.get("FASTSAG_CACHE") or pathlib.Path.home() / ".cache" / "fastsag")
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    venv = cache / f"corpus-python{version}"
+    packages = venv / "lib" / f"python{version}" / "site-packages"
+    installed = venv / "pins.txt"
+    if not installed.exists() or installed.read_text() != PINS.read_text():
+        print(f"make_corpus: installing {PINS.name} into {venv}", file=sys.stderr)
+        try:
+            subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True, stdout=sys.stderr)
+            pip = [venv / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            subprocess.run([*pip, "-r", PINS], check=True, stdout=sys.stderr)
+        except (OSError, subprocess.CalledProcessError) as error:
+            sys.exit(f"make_corpus: cannot install {PINS} into {venv} ({error}): install Debian's python3-venv and "
+                     "check that PyPI is reachable, then run again")
+        installed.write_text(PINS.read_text())
+    sys.path.insert(0, str(packages))
