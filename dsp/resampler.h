@@ -35,7 +35,7 @@ class Resampler {
 
  private:
   struct Converter;
-  void convert(std::span<const float> in, bool end, std::vector<float>& out);
+  void convert(std::span<const float> in, std::vector<float>& out);
 
   double from_, to_;
   int64_t consumed_ = 0, produced_ = 0;
