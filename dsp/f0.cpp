@@ -20,8 +20,8 @@ constexpr int kMiddle = (kSum + kF0Rate / 250) / 2;
 constexpr int kMaxCandidates = 8;
 
 // Costs of the path, in units of the normalised difference (0 = periodic, 1 = noise), per frame.
-constexpr float kUnvoiced = 0.36f;     // of calling a frame unvoiced: a lone frame is voiced below this difference
-constexpr float kOctave = 0.045f;      // per octave downwards: twice the period fits as well as the period
+constexpr float kUnvoiced = 0.5f;     // of calling a frame unvoiced: a lone frame is voiced below this difference
+constexpr float kOctave = 0.055f;      // per octave downwards: twice the period fits as well as the period
 constexpr float kJump = 0.5f;          // per octave between neighbours
 constexpr float kVoicingChange = 0.14f;
 constexpr float kSilenceDb = -62.0f;   // below it frames lean to unvoiced, quite so 15 dB further down
