@@ -4,7 +4,9 @@
 # module gets an include tree of its own, build/include/NAME, that holds nothing but a link to its folder. Where a
 # module names API headers, those that use it see these headers and no others.
 function(fastsag_warnings target)
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wno-missing-field-initializers -Wshadow -Wconversion -Wno-sign-conversion -Werror)
+  # Not for nvcc, which takes none of these.
+  target_compile_options(${target} PRIVATE
+    "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wno-missing-field-initializers;-Wshadow;-Wconversion;-Wno-sign-conversion;-Werror>")
 endfunction()
 
 add_library(fastsag_options INTERFACE)
