@@ -36,8 +36,7 @@ struct Basis {
 
 Basis make_basis() {
   std::vector<double> corners(kMelBands + 2);
-  for (int i = 0; i < kMelBands + 2; ++i)
-    corners[i] = mel_to_hz(hz_to_mel(kMelSampleRate / 2) * i / (kMelBands + 1));
+  for (int i = 0; i < kMelBands + 2; ++i) corners[i] = mel_to_hz(hz_to_mel(kMelSampleRate / 2) * i / (kMelBands + 1));
   Basis basis;
   for (int band = 0; band < kMelBands; ++band) {
     const double low = corners[band], peak = corners[band + 1], high = corners[band + 2];
@@ -73,8 +72,8 @@ std::vector<float> reflect(std::span<const float> wave, int pad) {
 
 std::vector<float> mel(std::span<const float> wave) {
   if (std::ssize(wave) <= kMelPad)
-    throw Error("mel: the wave has " + std::to_string(wave.size()) + " samples; its edges are mirrored, which takes at least " +
-                std::to_string(kMelPad + 1));
+    throw Error("mel: the wave has " + std::to_string(wave.size()) +
+                " samples; its edges are mirrored, which takes at least " + std::to_string(kMelPad + 1));
   const std::vector<float> padded = reflect(wave, kMelPad);
   Stft stft(kMelFft, kMelHop);
   const int frames = stft.frames(std::ssize(padded));

@@ -38,8 +38,12 @@ float hashed_phase(int64_t frame, int bin) {
 class HeapIntegration {
  public:
   HeapIntegration(std::span<const float> magnitude, int64_t first_frame)
-      : magnitude_(magnitude), frames_(static_cast<int>(magnitude.size()) / kBins), first_frame_(first_frame),
-        log_(magnitude.size()), phase_(magnitude.size()), done_(magnitude.size()) {
+      : magnitude_(magnitude),
+        frames_(static_cast<int>(magnitude.size()) / kBins),
+        first_frame_(first_frame),
+        log_(magnitude.size()),
+        phase_(magnitude.size()),
+        done_(magnitude.size()) {
     const float largest = std::ranges::max(magnitude);
     floor_ = std::max(largest * kTolerance, 1e-12f);
     std::ranges::transform(magnitude, log_.begin(), [this](float m) { return std::log(std::max(m, floor_)); });
@@ -157,8 +161,8 @@ struct Known {
   Spectra spectra;
 
   void put_samples(std::span<float> wave) const { std::ranges::copy(samples, wave.begin() + begin); }
-  // The wave misses the samples just before the past's end by a little, so it would step at the seam. That error, mirrored
-  // at the end, goes onto the samples after it and fades out.
+  // The wave misses the samples just before the past's end by a little, so it would step at the seam. That error,
+  // mirrored at the end, goes onto the samples after it and fades out.
   void close_seam(std::span<float> wave) const {
     const size_t end = begin + samples.size();
     const size_t length = std::min({size_t(kSeam), samples.size(), wave.size() - end});

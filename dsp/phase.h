@@ -4,8 +4,8 @@
 // Shapes/units: magnitude is [frames][513] of an unscaled STFT (fft 1024, hop 256, periodic Hann), 24 kHz. Frames count
 // on the timeline as mel frames do: frame k covers samples [256 k - 384, 256 k + 640).
 // Threads: free functions, callable from any. Real-time: allocates; for the generation thread.
-// Source: Prusa, Balazs and Soendergaard, "A noniterative method for reconstruction of phase from STFT magnitude", 2017;
-// Perraudin, Balazs and Soendergaard, "A fast Griffin-Lim algorithm", 2013.
+// Source: Prusa, Balazs and Soendergaard, "A noniterative method for reconstruction of phase from STFT magnitude",
+// 2017; Perraudin, Balazs and Soendergaard, "A fast Griffin-Lim algorithm", 2013.
 #include <cstdint>
 #include <span>
 #include <vector>

@@ -9,7 +9,8 @@
 namespace fastsag::dsp {
 namespace {
 
-// Below this sum of squared windows (1.5 when four Hann windows overlap) dividing would only blow up what is left there.
+// Below this sum of squared windows (1.5 when four Hann windows overlap) dividing would only blow up what is left
+// there.
 constexpr float kLeastCover = 1e-3f;
 
 }  // namespace

@@ -1,11 +1,10 @@
 #pragma once
 // Short-time Fourier transform with a periodic Hann window, and its least-squares inverse.
 //
-// Frame k covers samples [k * hop, k * hop + fft_size) of the wave it is given: no centring, no padding. Who wants other
-// edges pads the wave.
-// Shapes: spectra are frame after frame, [frames][bins], bins = fft_size / 2 + 1.
-// Threads: one thread an object. Real-time: `analyse` and the
-// `forward` that writes into a span allocate nothing, `inverse` into a span on its first call of each size only.
+// Frame k covers samples [k * hop, k * hop + fft_size) of the wave it is given: no centring, no padding. Who wants
+// other edges pads the wave. Shapes: spectra are frame after frame, [frames][bins], bins = fft_size / 2 + 1. Threads:
+// one thread an object. Real-time: `analyse` and the `forward` that writes into a span allocate nothing, `inverse` into
+// a span on its first call of each size only.
 #include <complex>
 #include <cstdint>
 #include <span>
@@ -26,15 +25,17 @@ class Stft {
   int hop() const { return hop_; }
   int bins() const { return fft_.bins(); }
   // Whole frames in a wave; the samples that frames cover.
-  int frames(int64_t samples) const { return samples < fft_size() ? 0 : static_cast<int>((samples - fft_size()) / hop_) + 1; }
+  int frames(int64_t samples) const {
+    return samples < fft_size() ? 0 : static_cast<int>((samples - fft_size()) / hop_) + 1;
+  }
   int64_t samples(int frames) const { return frames == 0 ? 0 : int64_t{frames - 1} * hop_ + fft_size(); }
 
   // One frame: fft_size samples -> bins.
   void analyse(std::span<const float> frame, std::span<std::complex<float>> spectrum);
   void forward(std::span<const float> wave, std::span<std::complex<float>> spectra);
   std::vector<std::complex<float>> forward(std::span<const float> wave);
-  // The wave whose STFT is nearest to `spectra` (Griffin and Lim 1984, eq. 6). Samples that hardly any window covers, at
-  // the outer edges of the first and the last frame, fade out.
+  // The wave whose STFT is nearest to `spectra` (Griffin and Lim 1984, eq. 6). Samples that hardly any window covers,
+  // at the outer edges of the first and the last frame, fade out.
   void inverse(std::span<const std::complex<float>> spectra, std::span<float> wave);
   std::vector<float> inverse(std::span<const std::complex<float>> spectra);
 
