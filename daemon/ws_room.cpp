@@ -1,0 +1,105 @@
+#include "daemon/ws_room.h"
+
+#include <cmath>
+
+#include "protocol/frame.h"
+
+namespace fastsag::daemon {
+namespace {
+
+Mode engine_mode(protocol::Mode mode) { return mode == protocol::Mode::live ? Mode::live : Mode::delayed; }
+protocol::Mode wire_mode(Mode mode) { return mode == Mode::live ? protocol::Mode::live : protocol::Mode::delayed; }
+
+}  // namespace
+
+WsRoom::WsRoom(std::shared_ptr<Room> engine_room, double hop_seconds, std::string preset_name)
+    : room(std::move(engine_room)),
+      hop_s(hop_seconds),
+      preset(std::move(preset_name)),
+      commands(room->command_port()),
+      output(room->open_output({.ahead = std::llround(kAheadS * room->settings().sample_rate)})),
+      block_(static_cast<size_t>(room->settings().sample_rate) * kFrameMs / 1000) {}
+
+void WsRoom::apply(const protocol::Start& start) {
+  if (start.mode) commands.send(SetMode{engine_mode(*start.mode)});
+  if (start.seed) commands.send(SetSeed{*start.seed});
+  room->voice().restart(0);
+}
+
+void WsRoom::apply(const protocol::Set& set) {
+  if (set.mode) commands.send(SetMode{engine_mode(*set.mode)});
+  if (set.seed) commands.send(SetSeed{*set.seed});
+  if (set.accompaniment_gain_db) commands.send(SetGain{static_cast<float>(*set.accompaniment_gain_db)});
+  if (set.mute) commands.send(SetMute{*set.mute});
+  if (set.temperature) commands.send(SetTemperature{static_cast<float>(*set.temperature)});
+  if (set.density) commands.send(SetDensity{static_cast<float>(*set.density)});
+  if (set.tempo_bpm || set.beat_sample) {
+    if (set.tempo_bpm) pulse_.period = *set.tempo_bpm > 0 ? 60.0 * model::kSampleRate / *set.tempo_bpm : 0;
+    if (set.beat_sample)
+      pulse_.origin = static_cast<double>(*set.beat_sample) * model::kSampleRate / room->settings().sample_rate;
+    pulse_.confidence = 1;
+    commands.send(SetPulse{pulse_.period > 0 ? std::optional(pulse_) : std::nullopt});
+  }
+}
+
+void WsRoom::publish(Transport& transport) {
+  while (output->available() >= std::ssize(block_)) {
+    const OutputRead read = output->read(block_);
+    const auto bytes = protocol::encode_pcm({.kind = protocol::Kind::accompaniment,
+                                             .sample_rate = static_cast<uint32_t>(room->settings().sample_rate),
+                                             .first_sample = read.first_sample,
+                                             .sequence = sequence++},
+                                            block_);
+    const auto frame = std::make_shared<const std::string>(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    for (const auto& [id, session] : sessions) session->queue(frame);
+  }
+  for (const auto& [id, session] : sessions) session->flush(transport);
+}
+
+void WsRoom::send_all(Transport& transport, const std::string& text) const {
+  for (const auto& [id, session] : sessions) transport.send_text(id, text);
+}
+
+protocol::Hello WsRoom::hello() const {
+  return {.room = room->name(),
+          .mode = wire_mode(room->status().mode),
+          .sample_rate = static_cast<uint32_t>(room->settings().sample_rate),
+          .window_s = 10,
+          .hop_s = hop_s,
+          .preset = preset};
+}
+
+protocol::Status WsRoom::status(double generate_p95_ms) const {
+  const RoomStatus now = room->status();
+  protocol::Status status{.mode = wire_mode(now.mode),
+                          .lead_ms = now.lead_ms,
+                          .delay_ms = now.delay_ms,
+                          .generate_p95_ms = generate_p95_ms,
+                          .windows = now.windows,
+                          .stale = now.stale,
+                          .gaps = now.gaps,
+                          .dropped = now.dropped,
+                          .level_db = now.voice_level_db,
+                          .accompaniment_level_db = now.level_db,
+                          .voice_sample = now.voice_head};
+  for (const auto& [id, session] : sessions) {
+    status.lost_frames += session->lost_frames;
+    status.listeners += session->role == Role::listener;
+  }
+  return status;
+}
+
+protocol::PlanMessage WsRoom::plan_message(const model::Plan& plan) const {
+  const double rate = static_cast<double>(room->settings().sample_rate) / model::kSampleRate;
+  const auto position = [rate](auto samples) { return std::llround(static_cast<double>(samples) * rate); };
+  protocol::PlanMessage message{.key = plan.key ? model::chord_name(*plan.key) : "",
+                                .tempo_bpm = plan.pulse.tempo_bpm(),
+                                .beat_sample = position(plan.pulse.origin)};
+  for (const model::Chord& c : plan.chords)
+    message.chords.push_back({position(c.from), model::chord_name(c), static_cast<double>(c.confidence)});
+  for (const model::Note& n : plan.notes)
+    message.notes.push_back({position(n.onset), position(n.release - n.onset), n.pitch, n.velocity, n.channel});
+  return message;
+}
+
+}  // namespace fastsag::daemon
