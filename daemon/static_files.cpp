@@ -38,7 +38,7 @@ StaticFiles::StaticFiles(const fs::path& folder) {
                          "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; style-src 'self' 'unsafe-inline'"},
                         {"X-Content-Type-Options", "nosniff"},
                         {"Cache-Control", "no-cache"}};
-    files_["/" + entry.path().filename().string()] = std::move(response);
+    files_[(fs::path("/") / entry.path().filename()).string()] = std::move(response);
   }
   files_["/"] = files_["/index.html"];
 }
