@@ -11,7 +11,8 @@ PINS = pathlib.Path(__file__).resolve().parent.parent / "requirements-corpus.txt
 def provide() -> None:
     """Puts a virtual environment with the pins in front of sys.path; creates it the first time (seconds, needs PyPI)."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # one worker process a core: threads inside them only get in the way
-    cache = pathlib.Path(os.environ.get("FASTSAG_CACHE") or pathlib.Path.home() / ".cache" / "fastsag")
+    user_cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    cache = pathlib.Path(os.environ.get("FASTSAG_CACHE") or pathlib.Path(user_cache) / "fastsag")
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     venv = cache / f"corpus-python{version}"
     packages = venv / "lib" / f"python{version}" / "site-packages"

@@ -123,7 +123,7 @@ def pitch_curve(notes: list[SungNote], singer: Singer, samples: int, rng: np.ran
         else:
             scoop = rng.uniform(0, 1.2) * np.exp(-np.arange(200) / rng.uniform(20, 60))
             curve[begin:begin + 200] -= scoop[:max(0, steps - begin)]
-        first, last = control_index(note.begin + .2, steps), control_index(note.end + .1, steps)
+        first, last = control_index(note.begin + .2, steps), control_index(note.end, steps)
         if last - first > 100:
             since = np.arange(last - first) / CONTROL_RATE
             depth = singer.vibrato_depth * np.minimum(1, since / .25) * np.minimum(1, since[::-1] / .05)
