@@ -59,7 +59,7 @@ struct Style {
 
 // What the note generator reads of each step beside the notes: chord, the next beat's chord, melody against the chord,
 // place in the bar, style.
-inline constexpr int kNoteConditions = 71;
+inline constexpr int kNoteConditions = 70;
 std::vector<float> note_conditions(const StepWindow& window, std::span<const StepChord> chords, const Style& style);
 
 // A note as the generator writes it: on a step, of one of 11 lengths and 8 velocities.

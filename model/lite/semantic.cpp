@@ -1,0 +1,202 @@
+#include "model/lite/semantic.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "model/lite/chord_path.h"
+
+namespace fastsag::model {
+namespace {
+
+constexpr int kLongestRest = 24;  // steps without an onset after which what came before is no beginning to go on from
+
+// The window's steps on the timeline.
+struct Grid {
+  double start = 0;  // position of step 0
+  double step = 0;   // samples
+  int64_t first_beat = 0;
+
+  Grid(const Pulse& pulse, int64_t end) : step(pulse.period / kStepsPerBeat) {
+    first_beat = static_cast<int64_t>(std::ceil((static_cast<double>(end) - pulse.origin) / pulse.period)) - kWindowBeats;
+    start = pulse.origin + static_cast<double>(first_beat) * pulse.period;
+  }
+  double at(int64_t position) const { return (static_cast<double>(position) - start) / step; }
+  int64_t position(double steps) const { return std::llround(start + steps * step); }
+  // The first step that starts at or after a position.
+  int from(int64_t pos) const { return std::clamp(static_cast<int>(std::ceil(at(pos) - 1e-6)), 0, kWindowSteps); }
+};
+
+StepWindow window_of(const SemanticInput& in, const Grid& grid) {
+  StepWindow window;
+  for (const auto& note : in.melody)
+    window.melody.push_back({grid.at(note.onset), grid.at(note.release), static_cast<int>(std::lround(note.pitch - in.tuning)), 80});
+  window.voice_begin = grid.at(in.voice_begin);
+  window.voice_end = grid.at(in.voice_end);
+  if (in.past && !in.past->chords.empty()) {
+    for (const Note& note : in.past->notes)
+      if (note.onset < in.known_end)
+        window.past.push_back({grid.at(note.onset), grid.at(note.release), note.pitch, note.velocity});
+    window.past_begin = grid.at(in.past->chords.front().from);
+    window.past_end = grid.at(in.known_end);
+  }
+  if (in.pulse.beats_per_bar > 0) {
+    window.bar_beats = in.pulse.beats_per_bar;
+    const int64_t n = window.bar_beats;
+    window.first_beat = static_cast<int>((((grid.first_beat - in.pulse.downbeat) % n) + n) % n);
+  }
+  return window;
+}
+
+const Chord* chord_at(const Plan* plan, int64_t position) {
+  if (!plan) return nullptr;
+  const auto next = std::ranges::upper_bound(plan->chords, position, {}, &Chord::from);
+  return next == plan->chords.begin() ? nullptr : &*std::prev(next);
+}
+
+// Triads of the window's beats that were played before known_end; -1 where there are none.
+std::vector<int> held_triads(const SemanticInput& in, const Grid& grid) {
+  std::vector<int> held(kWindowBeats, -1);
+  for (int beat = 0; beat < kWindowBeats; ++beat) {
+    const int64_t middle = grid.position((beat + 0.5) * kStepsPerBeat);
+    const Chord* chord = middle < in.known_end ? chord_at(in.past, middle) : nullptr;
+    if (chord) held[static_cast<size_t>(beat)] = triad_index({chord->root, chord->quality});
+  }
+  return held;
+}
+
+ChordPath chords_of(ChordNet& net, const StepWindow& window, std::span<const int> held) {
+  torch::InferenceMode inference;
+  const auto device = net->parameters().front().device();
+  ChordFeatures features = chord_features(window);
+  const auto pitches = torch::from_blob(features.pitches.data(), {1, kWindowSteps, 12, kPitchFeatures}).to(device);
+  const auto scalars = torch::from_blob(features.scalars.data(), {1, kWindowSteps, kStepScalars}).to(device);
+  const auto log_p = torch::log_softmax(net->forward(pitches, scalars), -1).to(torch::kCPU).contiguous();
+  return chord_path({log_p.data_ptr<float>(), static_cast<size_t>(log_p.numel())}, kStepsPerBeat, held);
+}
+
+// Where the accompaniment may strike: near what was sung, not before and not long after.
+std::vector<bool> awake_steps(const SemanticInput& in, const Grid& grid) {
+  const auto patience = static_cast<int64_t>(LiteSemantic::kRestAfterSeconds * kSampleRate);
+  std::vector<bool> awake(kWindowSteps, false);
+  for (int step = 0; step < kWindowSteps; ++step) {
+    const int64_t position = grid.position(step), soon = grid.position(step + 1);
+    awake[static_cast<size_t>(step)] = std::ranges::any_of(
+        in.melody, [&](const auto& note) { return note.onset <= soon && note.release > position - patience; });
+  }
+  return awake;
+}
+
+// What was played, as the generator would have written it, and the step that its sequence starts at.
+std::pair<std::vector<ScoreNote>, int> prefix_of(const StepWindow& window, int begin) {
+  std::vector<StepNote> played = window.past;
+  for (StepNote& note : played) {
+    const double late = note.onset - (begin - 1);
+    if (late > 0) note.onset -= late, note.release -= late;  // the step that begins is the generator's own
+  }
+  std::vector<ScoreNote> score = quantise(played);
+  int next = begin;
+  auto first = score.end();
+  while (first != score.begin() && next - std::prev(first)->step <= kLongestRest) next = (--first)->step;
+  score.erase(score.begin(), first);
+  return {score, next};
+}
+
+// Krumhansl and Kessler's key profiles against what sounds: the chords and the tune.
+std::optional<Chord> key_of(const StepWindow& window, std::span<const StepChord> chords) {
+  static constexpr std::array kMajor = {6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88};
+  static constexpr std::array kMinor = {6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17};
+  std::array<double, 12> weight{};
+  double sung = 0;
+  for (const StepNote& note : window.melody) {
+    const double length = std::min<double>(note.release, kWindowSteps) - std::max(note.onset, 0.0);
+    if (length > 0) weight[static_cast<size_t>(note.pitch % 12)] += length, sung += length;
+  }
+  if (sung <= 0) return std::nullopt;
+  for (const StepChord& chord : chords)
+    for (const int interval : {0, chord.quality == Quality::minor ? 3 : 4, 7})
+      if (chord.quality != Quality::none) weight[static_cast<size_t>((chord.root + interval) % 12)] += 0.3;
+  Chord best{.confidence = -1};
+  for (const Quality quality : {Quality::major, Quality::minor})
+    for (int root = 0; root < 12; ++root) {
+      const auto& profile = quality == Quality::major ? kMajor : kMinor;
+      double xy = 0, xx = 0, yy = 0, mean_x = 0, mean_y = 0;
+      for (size_t i = 0; i < 12; ++i) mean_x += weight[i] / 12, mean_y += profile[i] / 12;
+      for (size_t i = 0; i < 12; ++i) {
+        const double x = weight[(i + static_cast<size_t>(root)) % 12] - mean_x, y = profile[i] - mean_y;
+        xy += x * y, xx += x * x, yy += y * y;
+      }
+      const auto match = static_cast<float>(xy / std::sqrt(xx * yy + 1e-9));
+      if (match > best.confidence) best = {0, root, quality, match};
+    }
+  best.confidence = std::max(best.confidence, 0.0f);
+  return best;
+}
+
+void add_chord(std::vector<Chord>& chords, const Chord& chord) {
+  if (chords.empty() || chords.back().root != chord.root || chords.back().quality != chord.quality) chords.push_back(chord);
+}
+
+}  // namespace
+
+LiteSemantic::LiteSemantic() {
+  chord_net->eval();
+  note_generator->eval();
+}
+
+Plan LiteSemantic::plan(const SemanticInput& in) {
+  const Grid grid(in.pulse, std::max(in.write_end, in.voice_end));
+  const StepWindow window = window_of(in, grid);
+  const ChordPath path = chords_of(chord_net, window, held_triads(in, grid));
+  std::vector<StepChord> chords;
+  for (int step = 0; step < kWindowSteps; ++step) chords.push_back(triad(path.triads[static_cast<size_t>(step / kStepsPerBeat)]));
+
+  Plan plan;
+  plan.pulse = in.pulse;
+  plan.key = key_of(window, chords);
+  const std::vector<bool> awake = awake_steps(in, grid);
+  const int known = grid.from(in.known_end);
+  int begin = known, end = grid.from(in.write_end);
+  while (begin < end && !awake[static_cast<size_t>(begin)]) ++begin;
+  while (begin < end && !awake[static_cast<size_t>(end) - 1]) --end;
+
+  if (in.past)
+    for (const Note& note : in.past->notes)
+      if (note.onset < in.known_end && note.release > grid.position(0)) plan.notes.push_back(note);
+  if (begin < end) {
+    Style style;
+    if (in.controls.density != 0) style.notes_per_step = 0.8f * std::exp2(in.controls.density);
+    const auto [prefix, prefix_begin] = prefix_of(window, begin);
+    std::vector<int64_t> positions;
+    for (int step = 0; step < kWindowSteps; ++step) positions.push_back(grid.position(step) / 256);
+    const auto written = note_generator->sample(note_conditions(window, chords, style), chords, prefix, prefix_begin, begin, end,
+                                                positions, {in.controls.seed, in.controls.temperature, 0.95f});
+    for (const ScoreNote& note : written) {
+      const double length = kLengths[static_cast<size_t>(note.length)];
+      const int64_t onset = grid.position(note.step), gap = kSampleRate / 200;
+      const int64_t release = std::max(onset + 6 * gap, grid.position(note.step + length) - gap);
+      plan.notes.push_back({onset, release, note.pitch, velocity_of(note.velocity), 0});
+    }
+  }
+
+  // Chords that were played stay as they were; the first beat that is free starts the new ones.
+  const int free_beat = std::clamp(static_cast<int>(std::ceil(grid.at(in.known_end) / kStepsPerBeat - 0.5)), 0, kWindowBeats);
+  const int64_t cut = grid.position(free_beat * kStepsPerBeat);
+  if (in.past) {
+    const Chord* sounding = chord_at(in.past, grid.position(0));
+    for (const Chord& chord : in.past->chords)
+      if (chord.from < cut && (chord.from >= grid.position(0) || &chord == sounding)) add_chord(plan.chords, chord);
+  }
+  for (int beat = free_beat; beat < kWindowBeats && grid.position(beat * kStepsPerBeat) < in.write_end; ++beat) {
+    const auto first = awake.begin() + beat * kStepsPerBeat;
+    const bool sounds = std::find(first, first + kStepsPerBeat, true) != first + kStepsPerBeat;
+    const StepChord chord = chords[static_cast<size_t>(beat * kStepsPerBeat)];
+    if (sounds)
+      add_chord(plan.chords, {grid.position(beat * kStepsPerBeat), chord.root, chord.quality, path.confidence[static_cast<size_t>(beat)]});
+    else
+      add_chord(plan.chords, {.from = grid.position(beat * kStepsPerBeat)});
+  }
+  return plan;
+}
+
+}  // namespace fastsag::model

@@ -1,0 +1,185 @@
+#include "model/lite/steps.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+namespace fastsag::model {
+namespace {
+
+constexpr int kNear = 8;  // steps to each side that "near" looks at
+
+int pitch_class(int pitch) { return ((pitch % 12) + 12) % 12; }
+
+double overlap(const StepNote& note, double begin, double end) {
+  return std::max(0.0, std::min(note.release, end) - std::max(note.onset, begin));
+}
+
+// The part of the notes that lies in [begin, end), onsets that lie outside it marked by a negative velocity.
+std::vector<StepNote> cut(std::span<const StepNote> notes, double begin, double end) {
+  std::vector<StepNote> out;
+  begin = std::max(begin, 0.0);
+  end = std::min<double>(end, kWindowSteps);
+  for (StepNote note : notes) {
+    if (note.release <= begin || note.onset >= end) continue;
+    if (note.onset < begin) note.velocity = -1;
+    note.onset = std::max(note.onset, begin);
+    note.release = std::min(note.release, end);
+    out.push_back(note);
+  }
+  return out;
+}
+
+int onset_step(const StepNote& note) { return static_cast<int>(std::lround(note.onset)); }
+
+// Place of a step in its bar, in steps; nothing where bars are not known.
+std::optional<int> place_in_bar(const StepWindow& window, int step) {
+  if (window.bar_beats <= 0) return std::nullopt;
+  const int beat = (window.first_beat + step / kStepsPerBeat) % window.bar_beats;
+  return std::min(beat * kStepsPerBeat + step % kStepsPerBeat, 15);
+}
+
+// [step][feature] of the sounding, struck and accumulated pitch classes of one line.
+struct Line {
+  std::array<std::array<float, 12>, kWindowSteps> sounding{}, struck{};
+  std::array<float, 12> all{};
+};
+
+Line line_of(std::span<const StepNote> notes) {
+  Line line;
+  float sum = 1;  // a bar's worth of nothing: a short line says little
+  for (const StepNote& note : notes) {
+    const auto pc = static_cast<size_t>(pitch_class(note.pitch));
+    for (int step = static_cast<int>(note.onset); step < note.release && step < kWindowSteps; ++step) {
+      const auto part = static_cast<float>(overlap(note, step, step + 1));
+      line.sounding[static_cast<size_t>(step)][pc] += part;
+      line.all[pc] += part;
+      sum += part;
+    }
+    if (const int step = onset_step(note); note.velocity >= 0 && step < kWindowSteps)
+      line.struck[static_cast<size_t>(step)][pc] = 1;
+  }
+  for (auto& row : line.sounding)
+    for (float& value : row) value = std::min(value, 1.0f);
+  for (float& value : line.all) value *= 4 / sum;
+  return line;
+}
+
+// Pitch class of the lowest note in each step, -1 where none sounds.
+std::array<int, kWindowSteps> bass_of(std::span<const StepNote> notes) {
+  std::array<int, kWindowSteps> lowest;
+  lowest.fill(1000);
+  for (const StepNote& note : notes)
+    for (int step = static_cast<int>(note.onset); step < note.release && step < kWindowSteps; ++step)
+      if (overlap(note, step, step + 1) > 0.25)
+        lowest[static_cast<size_t>(step)] = std::min(lowest[static_cast<size_t>(step)], note.pitch);
+  for (int& pitch : lowest) pitch = pitch == 1000 ? -1 : pitch_class(pitch);
+  return lowest;
+}
+
+}  // namespace
+
+ChordFeatures chord_features(const StepWindow& window) {
+  const auto melody = cut(window.melody, window.voice_begin, window.voice_end);
+  const auto past = cut(window.past, window.past_begin, window.past_end);
+  const Line sung = line_of(melody), played = line_of(past);
+  const auto bass = bass_of(past);
+  ChordFeatures out;
+  out.pitches.resize(static_cast<size_t>(kWindowSteps) * 12 * kPitchFeatures);
+  out.scalars.resize(static_cast<size_t>(kWindowSteps) * kStepScalars);
+  for (int step = 0; step < kWindowSteps; ++step) {
+    const auto s = static_cast<size_t>(step);
+    for (size_t pc = 0; pc < 12; ++pc) {
+      float near = 0;
+      for (int k = std::max(0, step - kNear); k <= std::min(kWindowSteps - 1, step + kNear); ++k)
+        near += sung.sounding[static_cast<size_t>(k)][pc];
+      const bool is_bass = bass[s] == static_cast<int>(pc);
+      const std::array features = {sung.sounding[s][pc],   sung.struck[s][pc],   near / 4,
+                                   sung.all[pc],           played.sounding[s][pc], played.struck[s][pc],
+                                   is_bass ? 1.0f : 0.0f,  played.all[pc]};
+      std::ranges::copy(features, out.pitches.begin() + static_cast<long>((s * 12 + pc) * kPitchFeatures));
+    }
+    float* row = &out.scalars[s * kStepScalars];
+    const double middle = step + 0.5;
+    row[0] = middle >= window.voice_begin && middle < window.voice_end;
+    row[1] = middle >= window.past_begin && middle < window.past_end;
+    row[2] = static_cast<float>(std::clamp((middle - window.voice_end) / 16, 0.0, 2.0));
+    row[3] = static_cast<float>(std::clamp((middle - window.past_end) / 16, 0.0, 2.0));
+    row[4 + step % kStepsPerBeat] = 1;
+    if (const auto place = place_in_bar(window, step)) row[8] = row[9 + *place] = 1;
+  }
+  return out;
+}
+
+int triad_index(const StepChord& chord) {
+  return chord.quality == Quality::none ? -1 : chord.root * 2 + (chord.quality == Quality::minor ? 1 : 0);
+}
+
+StepChord triad(int index) {
+  if (index < 0) return {};
+  return {index / 2, index % 2 == 1 ? Quality::minor : Quality::major};
+}
+
+std::vector<float> note_conditions(const StepWindow& window, std::span<const StepChord> chords, const Style& style) {
+  const auto melody = cut(window.melody, window.voice_begin, window.voice_end);
+  std::array<const StepNote*, kWindowSteps> sung{};
+  std::array<double, kWindowSteps> most{};
+  most.fill(0.3);  // less of a step is no note to speak of
+  std::array<bool, kWindowSteps> struck{};
+  for (const StepNote& note : melody) {
+    for (int step = static_cast<int>(note.onset); step < note.release && step < kWindowSteps; ++step) {
+      const auto s = static_cast<size_t>(step);
+      if (const double part = overlap(note, step, step + 1); part > most[s]) sung[s] = &note, most[s] = part;
+    }
+    if (const int step = onset_step(note); note.velocity >= 0 && step < kWindowSteps)
+      struck[static_cast<size_t>(step)] = true;
+  }
+  std::vector<float> out(static_cast<size_t>(kWindowSteps) * kNoteConditions);
+  const auto chord_at = [&](int step) { return step < static_cast<int>(chords.size()) ? chords[static_cast<size_t>(step)] : StepChord{}; };
+  for (int step = 0; step < kWindowSteps; ++step) {
+    const auto s = static_cast<size_t>(step);
+    float* row = &out[s * kNoteConditions];
+    const StepChord chord = chord_at(step), next = chord_at(step + kStepsPerBeat);
+    row[12 + static_cast<int>(chord.quality)] = 1;
+    if (chord.quality != Quality::none) row[chord.root] = 1;
+    const bool both = chord.quality != Quality::none && next.quality != Quality::none;
+    row[15 + (both ? pitch_class(next.root - chord.root) : 12)] = 1;
+    row[28] = step > 0 && chord != chord_at(step - 1);
+    const bool heard = step + 0.5 >= window.voice_begin && step + 0.5 < window.voice_end;
+    row[29 + (!heard ? 13 : sung[s] ? pitch_class(sung[s]->pitch - chord.root) : 12)] = 1;
+    row[43] = struck[s];
+    row[44] = sung[s] ? static_cast<float>(sung[s]->pitch - 66) / 12 : 0;
+    if (const auto place = place_in_bar(window, step)) row[45] = row[46 + *place] = 1;
+    row[62 + step % kStepsPerBeat] = 1;
+    if (style.notes_per_step >= 0) row[66] = 1, row[67] = style.notes_per_step;
+    if (style.velocity >= 0) row[68] = 1, row[69] = (style.velocity - 76) / 16;
+  }
+  return out;
+}
+
+int velocity_of(int index) { return 40 + 12 * index; }
+
+std::vector<ScoreNote> quantise(std::span<const StepNote> notes) {
+  std::vector<ScoreNote> all;
+  for (const StepNote& note : notes) {
+    const int step = static_cast<int>(std::floor(note.onset + 0.5));
+    if (step < 0 || step >= kWindowSteps || note.pitch < kLowestPitch || note.pitch > kHighestPitch) continue;
+    const double length = note.release - note.onset;
+    const auto nearest = std::ranges::min_element(kLengths, {}, [&](double l) { return std::abs(std::log(l / std::max(length, 0.1))); });
+    const auto velocity = std::clamp(static_cast<int>(std::lround((note.velocity - 40) / 12.0)), 0, kVelocities - 1);
+    all.push_back({step, note.pitch, static_cast<int>(nearest - kLengths.begin()), velocity});
+  }
+  std::ranges::stable_sort(all, {}, [](const ScoreNote& n) { return std::pair(n.step, n.pitch); });
+  std::vector<ScoreNote> out;
+  for (size_t begin = 0, end; begin < all.size(); begin = end) {
+    std::vector<ScoreNote> step;
+    for (end = begin; end < all.size() && all[end].step == all[begin].step; ++end)
+      if (step.empty() || step.back().pitch != all[end].pitch) step.push_back(all[end]);
+    if (const auto extra = static_cast<long>(step.size()) - kNotesPerStep; extra > 0)
+      step.erase(step.begin() + 2, step.begin() + 2 + extra);
+    out.insert(out.end(), step.begin(), step.end());
+  }
+  return out;
+}
+
+}  // namespace fastsag::model

@@ -1,0 +1,96 @@
+#include "model/nn/chord_net.h"
+
+#include <cmath>
+
+#include "model/lite/steps.h"
+
+namespace fastsag::model {
+namespace {
+
+using torch::Tensor;
+namespace nn = torch::nn;
+namespace F = torch::nn::functional;
+
+Tensor layer_norm(const Tensor& x) { return F::layer_norm(x, F::LayerNormFuncOptions({x.size(-1)})); }
+
+// x [.., 2 * half] turned pairwise (i, i + half).
+Tensor turn(const Tensor& x, const Tensor& cosine, const Tensor& sine) {
+  const auto halves = x.chunk(2, -1);
+  return torch::cat({halves[0] * cosine - halves[1] * sine, halves[0] * sine + halves[1] * cosine}, -1);
+}
+
+}  // namespace
+
+CirculantImpl::CirculantImpl(int64_t in, int64_t out, int64_t kernel, int64_t dilation)
+    : in_(in), out_(out), kernel_(kernel), dilation_(dilation) {
+  const double bound = 1 / std::sqrt(static_cast<double>(12 * in * kernel));
+  weight_ = register_parameter("weight", torch::empty({kernel, 12, in, out}).uniform_(-bound, bound));
+  bias_ = register_parameter("bias", torch::zeros({out}));
+  const auto pc = torch::arange(12);
+  // [from][to]: how far `to` lies above `from`.
+  order_ = (pc.unsqueeze(0) - pc.unsqueeze(1)).remainder(12).flatten();
+}
+
+Tensor CirculantImpl::forward(const Tensor& x) {
+  const auto steps = x.size(1);
+  // The dense matrix is small beside what it multiplies, and one large product is fast everywhere.
+  const Tensor dense = weight_.index_select(1, order_.to(weight_.device()))
+                           .view({kernel_, 12, 12, in_, out_})
+                           .permute({0, 1, 3, 2, 4})
+                           .reshape({kernel_ * 12 * in_, 12 * out_});
+  Tensor input = x;
+  if (kernel_ > 1) {
+    const int64_t reach = dilation_ * (kernel_ / 2);
+    const Tensor padded = F::pad(x, F::PadFuncOptions({0, 0, reach, reach}));
+    std::vector<Tensor> taps;
+    for (int64_t k = 0; k < kernel_; ++k) taps.push_back(padded.narrow(1, k * dilation_, steps));
+    input = torch::cat(taps, -1);
+  }
+  return torch::matmul(input, dense) + bias_.repeat({12});
+}
+
+ChordBlockImpl::ChordBlockImpl(const ChordNetOptions& options, int64_t dilation)
+    : channels_(options.channels), heads_(options.heads) {
+  const int64_t c = channels_;
+  conv_ = register_module("conv", Circulant(c, 2 * c, 3, dilation));
+  mix_ = register_module("mix", Circulant(c, c));
+  qkv_ = register_module("qkv", Circulant(c, 3 * c));
+  join_ = register_module("join", Circulant(c, c));
+  wide_ = register_module("wide", Circulant(c, 2 * c));
+  narrow_ = register_module("narrow", Circulant(2 * c, c));
+}
+
+Tensor ChordBlockImpl::forward(const Tensor& input, const Tensor& cosine, const Tensor& sine) {
+  const auto batch = input.size(0), steps = input.size(1), c = channels_, part = c / heads_;
+  const auto gates = conv_->forward(layer_norm(input)).view({batch, steps, 12, 2 * c}).chunk(2, -1);
+  Tensor x = input + mix_->forward((torch::tanh(gates[0]) * torch::sigmoid(gates[1])).reshape({batch, steps, 12 * c}));
+  // Pitch classes are folded into the heads: how well two steps match does not depend on the key.
+  const auto qkv = qkv_->forward(layer_norm(x)).view({batch, steps, 12, 3, heads_, part}).permute({3, 0, 4, 1, 2, 5});
+  const auto fold = [&](const Tensor& t) { return t.reshape({batch, heads_, steps, 12 * part}); };
+  const Tensor attended = torch::scaled_dot_product_attention(fold(turn(qkv[0], cosine, sine)),
+                                                              fold(turn(qkv[1], cosine, sine)), fold(qkv[2]));
+  x = x + join_->forward(attended.view({batch, heads_, steps, 12, part}).permute({0, 2, 3, 1, 4}).reshape({batch, steps, 12 * c}));
+  return x + narrow_->forward(torch::silu(wide_->forward(layer_norm(x))));
+}
+
+ChordNetImpl::ChordNetImpl(const ChordNetOptions& options) : options_(options) {
+  enter_ = register_module("enter", Circulant(kPitchFeatures, options.channels));
+  scalars_ = register_module("scalars", nn::Linear(kStepScalars, options.channels));
+  blocks_ = register_module("blocks", nn::ModuleList());
+  for (const int64_t dilation : options.dilations) blocks_->push_back(ChordBlock(options, dilation));
+  leave_ = register_module("leave", Circulant(options.channels, 2));
+}
+
+Tensor ChordNetImpl::forward(const Tensor& pitches, const Tensor& scalars) {
+  const auto batch = pitches.size(0), steps = pitches.size(1), c = options_.channels;
+  Tensor x = enter_->forward(pitches.reshape({batch, steps, 12 * kPitchFeatures}));
+  x = x + scalars_->forward(scalars).repeat({1, 1, 12});
+  const int64_t half = c / options_.heads / 2;
+  const Tensor rate = torch::pow(1000.0, -torch::arange(half, torch::kFloat) / static_cast<double>(half));
+  const Tensor angle = (torch::arange(steps, torch::kFloat).unsqueeze(1) * rate).view({steps, 1, half}).to(x.device());
+  const Tensor cosine = angle.cos(), sine = angle.sin();
+  for (const auto& block : *blocks_) x = block->as<ChordBlock>()->forward(x, cosine, sine);
+  return leave_->forward(layer_norm(x)).to(torch::kFloat);
+}
+
+}  // namespace fastsag::model

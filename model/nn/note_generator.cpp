@@ -1,0 +1,212 @@
+#include "model/nn/note_generator.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "model/lite/chance.h"
+
+namespace fastsag::model {
+namespace {
+
+using torch::Tensor;
+namespace nn = torch::nn;
+
+Tensor turn(const Tensor& x, const Tensor& cosine, const Tensor& sine) {
+  const auto halves = x.chunk(2, -1);
+  return torch::cat({halves[0] * cosine - halves[1] * sine, halves[0] * sine + halves[1] * cosine}, -1);
+}
+
+// Cosine and sine [batch, 1, tokens, half] of the turn that belongs to each token's step.
+std::pair<Tensor, Tensor> rope(const Tensor& step, int64_t half) {
+  const Tensor rate = torch::pow(1000.0, -torch::arange(half, torch::kFloat) / static_cast<double>(half));
+  const Tensor angle = (step.to(torch::kFloat).unsqueeze(-1) * rate.to(step.device())).unsqueeze(1);
+  return {angle.cos(), angle.sin()};
+}
+
+Tensor row(const std::vector<int64_t>& values) { return torch::tensor(values, torch::kLong).unsqueeze(0); }
+
+// Draws from softmax(logits / temperature), the unlikely tail beyond top_p left out. -infinity is never drawn.
+int draw(std::vector<float> logits, const SamplingOptions& options, Chance& chance) {
+  std::vector<int> order;
+  for (size_t i = 0; i < logits.size(); ++i)
+    if (logits[i] > -std::numeric_limits<float>::infinity()) order.push_back(static_cast<int>(i));
+  const auto value = [&](int i) { return logits[static_cast<size_t>(i)]; };
+  std::ranges::stable_sort(order, std::greater(), value);
+  double sum = 0;
+  const float highest = value(order.front());
+  for (const int i : order)
+    sum += logits[static_cast<size_t>(i)] = std::exp((value(i) - highest) / std::max(options.temperature, 1e-3f));
+  double kept = 0;
+  size_t count = 0;
+  while (count < order.size() && kept < options.top_p * sum) kept += value(order[count++]);
+  double left = chance.uniform() * kept;
+  for (size_t i = 0; i < count; ++i)
+    if ((left -= value(order[i])) < 0) return order[i];
+  return order[count - 1];
+}
+
+std::vector<float> floats(const Tensor& x) {
+  const Tensor plain = x.to(torch::kCPU, torch::kFloat).contiguous();
+  return {plain.data_ptr<float>(), plain.data_ptr<float>() + plain.numel()};
+}
+
+int root_at(std::span<const StepChord> chords, int step) { return chords[static_cast<size_t>(step)].root; }
+
+}  // namespace
+
+NoteTokens note_tokens(std::span<const ScoreNote> score, std::span<const StepChord> chords, int begin, int end) {
+  std::vector<int64_t> steps, intervals, pitches, lengths, velocities;
+  const auto add = [&](int step, int interval, int pitch, int length, int velocity) {
+    steps.push_back(step), intervals.push_back(interval), pitches.push_back(pitch);
+    lengths.push_back(length), velocities.push_back(velocity);
+  };
+  auto note = std::ranges::lower_bound(score, begin, {}, &ScoreNote::step);
+  for (int step = begin; step < end; ++step) {
+    add(step, kEndOfStep, 0, 0, 0);
+    for (; note != score.end() && note->step == step; ++note)
+      add(step, interval_class(note->pitch, root_at(chords, step)), note->pitch - 20, note->length, note->velocity);
+  }
+  return {row(steps), row(intervals), row(pitches), row(lengths), row(velocities)};
+}
+
+NoteLayerImpl::NoteLayerImpl(const NoteGeneratorOptions& options) : heads_(options.heads) {
+  const int64_t d = options.width;
+  norm_attention_ = register_module("norm_attention", nn::LayerNorm(nn::LayerNormOptions({d})));
+  norm_feed_ = register_module("norm_feed", nn::LayerNorm(nn::LayerNormOptions({d})));
+  qkv_ = register_module("qkv", nn::Linear(d, 3 * d));
+  join_ = register_module("join", nn::Linear(d, d));
+  wide_ = register_module("wide", nn::Linear(d, 4 * d));
+  narrow_ = register_module("narrow", nn::Linear(4 * d, d));
+}
+
+Tensor NoteLayerImpl::forward(const Tensor& input, const Tensor& mask, const Tensor& cosine, const Tensor& sine,
+                              Tensor* keys, Tensor* values, int64_t cached) {
+  const auto batch = input.size(0), tokens = input.size(1), d = input.size(2), part = d / heads_;
+  const auto qkv = qkv_->forward(norm_attention_->forward(input)).view({batch, tokens, 3, heads_, part}).permute({2, 0, 3, 1, 4});
+  const Tensor q = turn(qkv[0], cosine, sine);
+  Tensor k = turn(qkv[1], cosine, sine), v = qkv[2];
+  if (keys) {
+    keys->narrow(2, cached, tokens).copy_(k);
+    values->narrow(2, cached, tokens).copy_(v);
+    k = keys->narrow(2, 0, cached + tokens);
+    v = values->narrow(2, 0, cached + tokens);
+  }
+  const Tensor scores = torch::matmul(q * (1 / std::sqrt(static_cast<double>(part))), k.transpose(-2, -1)) + mask;
+  const Tensor attended = torch::matmul(torch::softmax(scores, -1), v.to(scores.scalar_type()));
+  const Tensor x = input + join_->forward(attended.transpose(1, 2).reshape({batch, tokens, d}));
+  return x + narrow_->forward(torch::gelu(wide_->forward(norm_feed_->forward(x))));
+}
+
+NoteGeneratorImpl::NoteGeneratorImpl(const NoteGeneratorOptions& options) : options_(options) {
+  const int64_t d = options.width;
+  enter_ = register_module("enter", nn::Linear(kNoteConditions, d));
+  near_ = register_module("near", nn::Conv1d(nn::Conv1dOptions(d, d, 5).padding(2)));
+  far_ = register_module("far", nn::Conv1d(nn::Conv1dOptions(d, d, 5).padding(2)));
+  const auto embedding = [&](const char* name, int64_t count, int64_t width, double spread) {
+    auto table = register_module(name, nn::Embedding(count, width));
+    torch::NoGradGuard no_grad;
+    table->weight.normal_(0, spread);
+    return table;
+  };
+  interval_ = embedding("interval", kIntervals + 1, d, 0.3);
+  pitch_ = embedding("pitch", kHighestPitch - kLowestPitch + 2, d, 0.3);
+  length_ = embedding("length", static_cast<int64_t>(kLengths.size()), d, 0.3);
+  velocity_ = embedding("velocity", kVelocities, d, 0.3);
+  chosen_ = embedding("chosen", kIntervals + 1, d, 0.3);
+  distance_ = embedding("distance", kWindowSteps + 1, options.heads, 0.02);
+  layers_ = register_module("layers", nn::ModuleList());
+  for (int64_t i = 0; i < options.layers; ++i) layers_->push_back(NoteLayer(options));
+  norm_ = register_module("norm", nn::LayerNorm(nn::LayerNormOptions({d})));
+  to_interval_ = register_module("to_interval", nn::Linear(d, kIntervals + 1));
+  to_length_ = register_module("to_length", nn::Linear(d, static_cast<int64_t>(kLengths.size())));
+  to_velocity_ = register_module("to_velocity", nn::Linear(d, kVelocities));
+}
+
+Tensor NoteGeneratorImpl::condition(const Tensor& conditions) {
+  Tensor x = torch::silu(enter_->forward(conditions)).transpose(1, 2);
+  x = x + torch::silu(near_->forward(x));
+  x = x + torch::silu(far_->forward(x));
+  return x.transpose(1, 2);
+}
+
+Tensor NoteGeneratorImpl::embed(const Tensor& conditions, const NoteTokens& tokens) {
+  const Tensor index = tokens.step.unsqueeze(-1).expand({-1, -1, conditions.size(2)});
+  return conditions.gather(1, index) + interval_->forward(tokens.interval) + pitch_->forward(tokens.pitch) +
+         length_->forward(tokens.length) + velocity_->forward(tokens.velocity);
+}
+
+NoteLogits NoteGeneratorImpl::forward(const Tensor& conditions, const NoteTokens& tokens, const Tensor& chosen) {
+  const auto count = tokens.step.size(1);
+  Tensor x = embed(condition(conditions), tokens);
+  const auto [cosine, sine] = rope(tokens.step, options_.width / options_.heads / 2);
+  const Tensor apart = (tokens.step.unsqueeze(2) - tokens.step.unsqueeze(1)).clamp(0, kWindowSteps);
+  const Tensor later = torch::ones({count, count}, x.options().dtype(torch::kBool)).triu(1);
+  const Tensor mask = distance_->forward(apart).permute({0, 3, 1, 2}).masked_fill(later, -1e9);
+  for (const auto& layer : *layers_)
+    x = layer->as<NoteLayer>()->forward(x, mask, cosine, sine, nullptr, nullptr, 0);
+  const Tensor h = norm_->forward(x), of_note = h + chosen_->forward(chosen);
+  return {to_interval_->forward(h), to_length_->forward(of_note), to_velocity_->forward(of_note)};
+}
+
+// The net's state after the last of these tokens; all of them are remembered in the cache.
+Tensor NoteGeneratorImpl::hidden(NoteCache& cache, const NoteTokens& tokens) {
+  const int64_t count = tokens.step.size(1), all = cache.size + count;
+  Tensor x = embed(cache.conditions, tokens);
+  const auto [cosine, sine] = rope(tokens.step, options_.width / options_.heads / 2);
+  cache.step.narrow(0, cache.size, count).copy_(tokens.step[0]);
+  const Tensor apart = (tokens.step[0].unsqueeze(1) - cache.step.narrow(0, 0, all).unsqueeze(0)).clamp(0, kWindowSteps);
+  Tensor mask = distance_->forward(apart).permute({2, 0, 1}).unsqueeze(0);
+  if (count > 1)
+    mask = mask.masked_fill(torch::ones({count, all}, x.options().dtype(torch::kBool)).triu(cache.size + 1), -1e9);
+  for (size_t i = 0; i < layers_->size(); ++i)
+    x = layers_->ptr<NoteLayerImpl>(i)->forward(x, mask, cosine, sine, &cache.keys[i], &cache.values[i], cache.size);
+  cache.size = all;
+  return norm_->forward(x.narrow(1, count - 1, 1))[0][0];
+}
+
+std::vector<ScoreNote> NoteGeneratorImpl::sample(std::span<const float> conditions, std::span<const StepChord> chords,
+                                                 std::span<const ScoreNote> prefix, int prefix_begin, int begin,
+                                                 int end, std::span<const int64_t> positions,
+                                                 const SamplingOptions& options) {
+  torch::InferenceMode inference;
+  const auto device = enter_->weight.device();
+  const auto there = [&](NoteTokens t) {
+    return NoteTokens{t.step.to(device), t.interval.to(device), t.pitch.to(device), t.length.to(device), t.velocity.to(device)};
+  };
+  const Tensor rows = torch::tensor(std::vector<float>(conditions.begin(), conditions.end())).view({1, -1, kNoteConditions});
+  NoteCache cache;
+  cache.conditions = condition(rows.to(device));
+  const int64_t capacity = static_cast<int64_t>(prefix.size()) + (begin - prefix_begin) + (end - begin) * (kNotesPerStep + 1);
+  cache.step = torch::zeros({capacity}, torch::dtype(torch::kLong).device(device));
+  for (int64_t i = 0; i < options_.layers; ++i)
+    for (auto* store : {&cache.keys, &cache.values})
+      store->push_back(torch::empty({1, options_.heads, capacity, options_.width / options_.heads}, torch::device(device)));
+
+  std::vector<ScoreNote> out;
+  for (int step = begin; step < end; ++step) {
+    const int root = root_at(chords, step);
+    const auto first = step == begin ? prefix_begin : step;
+    Tensor h = hidden(cache, there(note_tokens(prefix, chords, first, step + 1)));
+    int lowest = std::max(0, interval_class(kLowestPitch, root));
+    const int highest = interval_class(kHighestPitch, root);
+    for (int number = 0; number < kNotesPerStep; ++number) {
+      Chance chance({options.seed, static_cast<uint64_t>(positions[static_cast<size_t>(step)]), static_cast<uint64_t>(number)});
+      std::vector<float> logits = floats(to_interval_->forward(h));
+      for (int i = 0; i < kIntervals; ++i)
+        if (i < lowest || i > highest) logits[static_cast<size_t>(i)] = -std::numeric_limits<float>::infinity();
+      const int interval = draw(std::move(logits), options, chance);
+      if (interval == kEndOfStep) break;
+      const Tensor of_note = h + chosen_->weight[interval];
+      ScoreNote note{step, interval + 10 + root, 0, 0};
+      note.length = draw(floats(to_length_->forward(of_note)), options, chance);
+      note.velocity = draw(floats(to_velocity_->forward(of_note)), options, chance);
+      out.push_back(note);
+      lowest = interval + 1;
+      h = hidden(cache, there({row({step}), row({interval}), row({note.pitch - 20}), row({note.length}), row({note.velocity})}));
+    }
+  }
+  return out;
+}
+
+}  // namespace fastsag::model
