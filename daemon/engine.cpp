@@ -1,0 +1,193 @@
+#include "daemon/engine.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "daemon/window_maker.h"
+#include "dsp/error.h"
+
+namespace fastsag::daemon {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Nanoseconds kPoll = 5ms;            // how often rooms are looked at; audio threads cannot wake anybody
+constexpr Nanoseconds kStuck = 10s;           // a step that takes so long does not come back
+constexpr Nanoseconds kErrorLogEvery = 60s;
+constexpr int kWarmUpWindows = 4;             // the first pays for caches and is not counted
+
+Nanoseconds patience(const RoomSettings& settings) {
+  return std::max<Nanoseconds>(3s, std::chrono::duration_cast<Nanoseconds>(std::chrono::duration<double>(2 * settings.hop_s)));
+}
+
+}  // namespace
+
+struct Engine::Seat {
+  Seat(std::shared_ptr<Room> its_room, int64_t window_samples, double generation_s)
+      : room(std::move(its_room)), maker(room->state(), window_samples, generation_s) {}
+
+  std::shared_ptr<Room> room;
+  WindowMaker maker;  // generation thread only
+  std::atomic<int64_t> waiting_since_ns{-1};  // a window has been due and not written since
+};
+
+Engine::Engine(model::Accompanist& accompanist, Clock& clock, const EngineSettings& settings)
+    : accompanist_(accompanist), clock_(clock), settings_(settings) {}
+Engine::~Engine() = default;
+
+void Engine::prepare() {
+  accompanist_.prepare(settings_.max_batch);
+  if (settings_.assumed_generation_s) return;
+  std::vector<float> voice(static_cast<size_t>(accompanist_.window_samples()));
+  for (size_t i = 0; i < voice.size(); ++i)  // a vowel of sorts, so that nothing is skipped as silence
+    voice[i] = 0.1f * std::sin(0.0576f * static_cast<float>(i)) + 0.05f * std::sin(0.1152f * static_cast<float>(i));
+  const RoomSettings room;
+  model::WindowRequest request;
+  request.voice = voice;
+  request.voice_end = std::ssize(voice);
+  request.write_begin = request.known_end = request.voice_end - static_cast<int64_t>(room.hop_s * model::kSampleRate);
+  request.write_end = request.voice_end + static_cast<int64_t>(room.reserve_s * model::kSampleRate);
+  for (int i = 0; i < kWarmUpWindows; ++i) {
+    model::WindowResult result;
+    const auto begin = clock_.now();
+    accompanist_.generate({&request, 1}, {&result, 1});
+    const std::scoped_lock lock(mutex_);
+    if (i > 0) durations_.add(seconds(clock_.now() - begin));
+  }
+  spdlog::info("model {} is ready: a window takes {:.0f} ms", accompanist_.preset(), generation_s() * 1000);
+}
+
+// The 95th percentile, once there are enough windows that one slow one does not decide it.
+double Engine::generation_s() const {
+  if (settings_.assumed_generation_s) return *settings_.assumed_generation_s;
+  const std::scoped_lock lock(mutex_);
+  const double enough = 20, size = static_cast<double>(durations_.size());
+  return durations_.percentile(size >= enough ? 0.95 : std::max(0.0, (size - 1) / std::max(size, 1.0)));
+}
+
+std::shared_ptr<Room> Engine::open_room(const std::string& name, const RoomSettings& settings) {
+  if (auto room = find_room(name)) return room;
+  const double expected_s = generation_s();
+  const std::scoped_lock lock(mutex_);
+  if (std::ssize(seats_) >= settings_.max_rooms)
+    throw Error("no place for room \"" + name + "\": " + std::to_string(seats_.size()) +
+                " rooms are open; close one or raise [engine] max_rooms");
+  auto seat = std::make_shared<Seat>(std::make_shared<Room>(name, settings), accompanist_.window_samples(), expected_s);
+  seats_.push_back(seat);
+  return seat->room;
+}
+
+std::shared_ptr<Room> Engine::find_room(std::string_view name) const {
+  for (auto& room : rooms())
+    if (room->name() == name) return room;
+  return nullptr;
+}
+
+std::vector<std::shared_ptr<Room>> Engine::rooms() const {
+  std::vector<std::shared_ptr<Room>> rooms;
+  for (const auto& seat : seats()) rooms.push_back(seat->room);
+  return rooms;
+}
+
+std::vector<std::shared_ptr<Engine::Seat>> Engine::seats() const {
+  const std::scoped_lock lock(mutex_);
+  return seats_;
+}
+
+void Engine::close_room(std::string_view name) {
+  const std::scoped_lock lock(mutex_);
+  std::erase_if(seats_, [name](const auto& seat) { return seat->room->name() == name; });
+}
+
+void Engine::run(std::stop_token stop) {
+  while (!stop.stop_requested()) {
+    step();
+    clock_.sleep_for(kPoll);
+  }
+}
+
+int Engine::step() {
+  const auto now = clock_.now();
+  last_step_ns_ = now.count();
+  const double expected_s = generation_s();
+  std::vector<std::shared_ptr<Seat>> due;
+  for (auto& seat : seats()) {
+    seat->maker.update(now, expected_s);
+    if (seat->maker.due_since()) {
+      if (seat->waiting_since_ns < 0) seat->waiting_since_ns = seat->maker.due_since()->count();
+      due.push_back(std::move(seat));
+    } else if (seat->room->state().idle) {
+      seat->waiting_since_ns = -1;
+    }
+  }
+  std::ranges::stable_sort(due, {}, [](const auto& seat) { return *seat->maker.due_since(); });
+  int made = 0;
+  for (size_t i = 0; i < due.size(); i += static_cast<size_t>(settings_.max_batch))
+    made += generate(std::span(due).subspan(i, std::min(due.size() - i, static_cast<size_t>(settings_.max_batch))));
+  return made;
+}
+
+int Engine::generate(std::span<const std::shared_ptr<Seat>> due) {
+  std::vector<model::WindowRequest> requests;
+  for (const auto& seat : due) requests.push_back(seat->maker.request());
+  std::vector<model::WindowResult> results(requests.size());
+  std::string batch_error, error;
+  try {
+    accompanist_.generate(requests, results);
+  } catch (const std::exception& exception) {
+    batch_error = exception.what();
+  }
+  int made = 0;
+  for (size_t i = 0; i < due.size(); ++i) {
+    Seat& seat = *due[i];
+    const auto since = *seat.maker.due_since();
+    try {
+      if (!batch_error.empty()) throw Error(batch_error);
+      const int64_t dropped = seat.room->state().dropped;
+      seat.maker.accept(results[i]);
+      seat.waiting_since_ns = -1;
+      ++made;
+      const std::scoped_lock lock(mutex_);
+      durations_.add(seconds(clock_.now() - since));
+      ++status_.windows;
+      status_.dropped += seat.room->state().dropped - dropped;
+    } catch (const std::exception& exception) {
+      error = exception.what();
+      seat.maker.failed();
+      const std::scoped_lock lock(mutex_);
+      ++status_.errors;
+    }
+  }
+  if (!error.empty() && (!error_logged_ || clock_.now() - *error_logged_ > kErrorLogEvery)) {
+    error_logged_ = clock_.now();
+    spdlog::error("a window of room \"{}\" failed: {}", due.front()->room->name(), error);
+  }
+  return made;
+}
+
+EngineStatus Engine::status() const {
+  const std::scoped_lock lock(mutex_);
+  EngineStatus status = status_;
+  status.rooms = static_cast<int>(seats_.size());
+  status.generate_p50_ms = durations_.percentile(0.5) * 1000;
+  status.generate_p95_ms = durations_.percentile(0.95) * 1000;
+  status.generate_p99_ms = durations_.percentile(0.99) * 1000;
+  return status;
+}
+
+Health Engine::healthy() const {
+  const auto now = clock_.now();
+  if (last_step_ns_ < 0) return {false, "the engine has not started"};
+  if (now - Nanoseconds(last_step_ns_) > kStuck) return {false, "the model has not come back for more than 10 s"};
+  for (const auto& seat : seats()) {
+    const Nanoseconds since(seat->waiting_since_ns);
+    if (since.count() >= 0 && now - since > patience(seat->room->settings()))
+      return {false, "room \"" + seat->room->name() + "\" has waited for a window for " +
+                         std::to_string(static_cast<int64_t>(seconds(now - since))) + " s"};
+  }
+  return {};
+}
+
+}  // namespace fastsag::daemon

@@ -1,0 +1,49 @@
+#include "daemon/voice_window.h"
+
+#include <algorithm>
+
+#include "daemon/window_schedule.h"
+#include "model/plan.h"
+
+namespace fastsag::daemon {
+
+VoiceWindow::VoiceWindow(RoomState& room, int64_t window_samples)
+    : room_(room),
+      window_samples_(window_samples),
+      resampler_(room.settings.sample_rate, model::kSampleRate),
+      block_(4096) {
+  window_.reserve(static_cast<size_t>(2 * window_samples) + 8192);
+  start(room.song());
+}
+
+void VoiceWindow::start(const Song& song) {
+  // From a whole 20 ms on, so that positions are whole samples at both rates.
+  taken_ = song.origin + grid_floor(song.begin - song.origin, room_.grid());
+  begin_ = (taken_ - song.origin) / room_.grid() * WindowSchedule::kGrid;
+  window_.clear();
+  resampler_.reset();
+  const std::vector<float> silence(static_cast<size_t>(song.begin - taken_));
+  resampler_.process(silence, window_);
+  taken_ = song.begin;
+}
+
+void VoiceWindow::update() {
+  const int64_t end = room_.voice.end();
+  while (taken_ < end) {
+    const auto block = std::span(block_).first(static_cast<size_t>(std::min(end - taken_, std::ssize(block_))));
+    if (room_.voice.read(taken_, block).missing_old > 0) room_.overruns.fetch_add(1, std::memory_order_relaxed);
+    resampler_.process(block, window_);
+    taken_ += std::ssize(block);
+    if (std::ssize(window_) > 2 * window_samples_) {
+      const auto old = std::ssize(window_) - window_samples_;
+      window_.erase(window_.begin(), window_.begin() + old);
+      begin_ += old;
+    }
+  }
+}
+
+std::span<const float> VoiceWindow::samples() const {
+  return std::span(window_).last(static_cast<size_t>(std::min(std::ssize(window_), window_samples_)));
+}
+
+}  // namespace fastsag::daemon

@@ -1,0 +1,38 @@
+#pragma once
+// The last seconds of a room's voice at the model's rate.
+//
+// Threads: the generation thread. Units: song positions at 24 kHz.
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "daemon/room_state.h"
+#include "dsp/resampler.h"
+
+namespace fastsag::daemon {
+
+class VoiceWindow {
+ public:
+  VoiceWindow(RoomState& room, int64_t window_samples);
+
+  // A new song: what was heard before is forgotten.
+  void start(const Song& song);
+  // Takes what the producer has written since.
+  void update();
+
+  int64_t begin() const { return end() - std::ssize(samples()); }
+  int64_t end() const { return begin_ + std::ssize(window_); }
+  std::span<const float> samples() const;  // at most window_samples
+
+ private:
+  RoomState& room_;
+  const int64_t window_samples_;
+  dsp::Resampler resampler_;
+  int64_t taken_ = 0;          // room position up to which the ring was read
+  int64_t begin_ = 0;          // of window_
+  std::vector<float> window_;  // up to twice window_samples, so that it moves seldom
+  std::vector<float> block_;
+};
+
+}  // namespace fastsag::daemon

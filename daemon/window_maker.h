@@ -1,0 +1,57 @@
+#pragma once
+// What the generation thread keeps of one room, from its newest voice to the slice on its timeline: decides the window,
+// remembers the plan and the audio that the next window continues, adapts delay and lead to the time that windows take.
+//
+// Threads: the generation thread. Units: song positions at 24 kHz, where not said otherwise.
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "daemon/clock.h"
+#include "daemon/room_state.h"
+#include "daemon/voice_window.h"
+#include "daemon/window_schedule.h"
+#include "model/accompanist.h"
+
+namespace fastsag::daemon {
+
+class WindowMaker {
+ public:
+  WindowMaker(RoomState& room, int64_t window_samples, double generation_s);
+
+  // Commands, new voice, and what they change. `generation_s`: how long a window must be expected to take.
+  void update(Nanoseconds now, double generation_s);
+  // Since when the next window has been due; none: it is not.
+  std::optional<Nanoseconds> due_since() const { return due_since_; }
+  // For the window that is due. It views this object: use it before the next update().
+  model::WindowRequest request() const;
+  void accept(const model::WindowResult& result);
+  void failed();  // the model could not: the window is lost
+
+ private:
+  void start_song(const Song& song);
+  void take_commands();
+  void find_due(Nanoseconds now, Nanoseconds elapsed, double generation_s);
+  void set_mode(Mode mode);
+  void follow_delay(double generation_s, bool may_shrink);
+  void update_idle(double generation_s);
+  bool write(const model::WindowResult& result);
+  void remember(const model::WindowResult& result);
+  int64_t to_room(int64_t song_position) const;
+
+  RoomState& room_;
+  SliceSettings slices_;
+  VoiceWindow voice_;
+  WindowSchedule schedule_;
+  Song song_;
+  model::Controls controls_;
+  std::shared_ptr<const model::Plan> plan_;
+  std::vector<float> written_;  // the end of what was written, with the last reserve, as it is heard
+  int64_t written_end_ = 0;
+  std::optional<SliceSpan> slice_;
+  std::optional<Nanoseconds> due_since_, updated_;
+  bool resume_ = true;  // the next slice follows a silence of ours, not a late one
+};
+
+}  // namespace fastsag::daemon
