@@ -178,24 +178,30 @@ Known known_part(const Past& past, int64_t span_begin, int64_t span_end, Stft& s
   const int64_t past_begin = past.end - std::ssize(past.samples);
   const int64_t begin = std::max(past_begin, span_begin), end = std::min(past.end, span_end);
   if (begin >= end) return {};
-  const int64_t first_frame = (begin - span_begin + kHop - 1) / kHop;
-  Known known{size_t(begin - span_begin), past.samples.subspan(begin - past_begin, end - begin), int(first_frame), {}};
-  const int64_t skipped = span_begin + first_frame * kHop - begin;
-  if (skipped < std::ssize(known.samples)) known.spectra = stft.forward(known.samples.subspan(skipped));
+  Known known{size_t(begin - span_begin), past.samples.subspan(begin - past_begin, end - begin), 0, {}};
+  // The first frame that starts at a known sample.
+  const int64_t first_frame = (begin - span_begin + kHop - 1) / kHop, begin_of_frame = span_begin + first_frame * kHop;
+  if (end - begin_of_frame >= kFft) {
+    known.first_frame = static_cast<int>(first_frame);
+    known.spectra = stft.forward(known.samples.subspan(begin_of_frame - begin));
+  }
   return known;
 }
 
 }  // namespace
 
-std::vector<float> synthesize(std::span<const float> magnitude, int64_t first_frame, const Past& past,
+std::vector<float> synthesize(std::span<const float> given_magnitude, int64_t first_frame, const Past& past,
                               const PhaseOptions& options) {
-  const int frames = static_cast<int>(magnitude.size()) / kBins;
-  assert(std::ssize(magnitude) == frames * kBins);
+  const int frames = static_cast<int>(given_magnitude.size()) / kBins;
+  assert(std::ssize(given_magnitude) == frames * kBins);
   if (frames == 0) return {};
   Stft stft(kFft, kHop);
   std::vector<float> wave(stft.samples(frames));
   const int64_t begin = first_frame * kHop - kMelPad;
   const Known known = known_part(past, begin, begin + std::ssize(wave), stft);
+  std::vector<float> magnitude(given_magnitude.begin(), given_magnitude.end());
+  std::ranges::transform(known.spectra, magnitude.begin() + known.first_frame * kBins,
+                         [](std::complex<float> c) { return std::sqrt(std::norm(c)); });
 
   HeapIntegration integration(magnitude, first_frame);
   integration.know(known.first_frame, known.spectra);

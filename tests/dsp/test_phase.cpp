@@ -169,6 +169,18 @@ TEST(Phase, TheSameInputGivesTheSameBytes) {
   EXPECT_EQ(std::memcmp(once.data(), again.data(), once.size() * sizeof(float)), 0);
 }
 
+TEST(Phase, ThePastKnowsItsOwnMagnitudes) {
+  const std::vector<float> notes = piano(24000);
+  auto m = magnitudes(notes, 10, 60);
+  const Past past{std::span(notes).first(9000), 9000};
+  const auto out = synthesize(m, 10, past);
+  // The last frame that ends by 9000 is (9000 - 640) / 256 = 32, the 22nd of the span.
+  std::fill_n(m.begin(), 23 * kMelBins, 0.0f);
+  EXPECT_EQ(synthesize(m, 10, past), out);
+  std::fill_n(m.begin() + 23 * kMelBins, kMelBins, 0.0f);
+  EXPECT_NE(synthesize(m, 10, past), out);
+}
+
 TEST(Phase, APastThatDoesNotReachTheSpanChangesNothing) {
   const std::vector<float> notes = piano(24000);
   const auto m = magnitudes(notes, 40, 40);
