@@ -56,7 +56,7 @@ void Resampler::process(std::span<const float> in, std::vector<float>& out) {
 // is what the filter waits for, which is silence.
 void Resampler::flush(std::vector<float>& out) {
   const int64_t total = std::llround(static_cast<double>(consumed_) * to_ / from_);
-  constexpr std::array<float, 256> kSilence{};
+  static constexpr std::array<float, 256> kSilence{};
   while (produced_ < total) convert(kSilence, out);
   out.resize(out.size() - static_cast<size_t>(produced_ - total));
   reset();
@@ -74,19 +74,20 @@ void Resampler::convert(std::span<const float> in, std::vector<float>& out) {
     return;
   }
   std::array<float, 512> chunk;
-  for (bool more = true; more;) {
+  int64_t made = std::ssize(chunk);
+  // The converter swallows input before it has given all the output of it: asked again until it fills no chunk any more.
+  while (!in.empty() || made == std::ssize(chunk)) {
     SRC_DATA data{};
     data.data_in = in.data();
     data.input_frames = std::ssize(in);
     data.data_out = chunk.data();
     data.output_frames = std::ssize(chunk);
     data.src_ratio = to_ / from_;
-    // Fails only for broken arguments, which the constructor has ruled out.
-    if (in.empty() || src_process(converter_->state, &data) != 0) return;
-    out.insert(out.end(), chunk.begin(), chunk.begin() + data.output_frames_gen);
-    produced_ += data.output_frames_gen;
+    if (src_process(converter_->state, &data) != 0) return;  // only for arguments that the constructor has ruled out
+    made = data.output_frames_gen;
+    out.insert(out.end(), chunk.begin(), chunk.begin() + made);
+    produced_ += made;
     in = in.subspan(static_cast<size_t>(data.input_frames_used));
-    more = data.input_frames_used > 0 || data.output_frames_gen > 0;
   }
 }
 
