@@ -108,6 +108,15 @@ class Reading(unittest.TestCase):
             self.assertEqual({note[2] - semitones for note in moved["notes"]}, {note[2] for note in song["notes"]})
 
 
+    def test_melodies_nobody_can_sing_move_by_octaves(self):
+        song = {"key": "C:maj", "transpose": 3, "notes": [[0, 1, 40, 80, 0]], "chords": []}
+        for median, sung in {30: 54, 47: 59, 48: 48, 60: 60, 76: 76, 77: 65, 100: 76}.items():
+            melody = [[0, 1, median - 9, 80], [1, 1, median, 80], [2, 1, median + 5, 80]]
+            moved = pop909.within_voice(song | {"melody": melody})
+            self.assertEqual([note[2] for note in moved["melody"]], [sung - 9, sung, sung + 5])
+            self.assertEqual((moved["notes"], moved["transpose"]), (song["notes"], 3))
+
+
 class Voice(unittest.TestCase):
     melody = [[.5, .9, 57, 90], [1.5, .4, 60, 70], [2.0, .45, 64, 100], [2.45, .5, 62, 80]]
 

@@ -9,12 +9,15 @@ melody) is left out of the accompaniment.
 
 import collections
 import io
+import math
 import pathlib
 import re
+import statistics
 import tarfile
 
 import mido
 
+LOWEST_MEDIAN, HIGHEST_MEDIAN = 48, 76  # of a melody that people can sing
 WANTED = re.compile(r"(?:^|/)(\d{3})/(\1\.mid|beat_midi\.txt|chord_midi\.txt|key_audio\.txt)$")
 FILES_PER_SONG = 4
 CHORD_ROOTS = ["C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"]  # as chord_midi.txt spells them
@@ -74,6 +77,14 @@ def transposed(song: dict, semitones: int, voice_octaves: int = 0) -> dict:
                   for on, length, pitch, velocity, channel in song["notes"]],
         "chords": [[begin, end, transpose_name(chord, semitones, CHORD_ROOTS)] for begin, end, chord in song["chords"]],
     }
+
+
+def within_voice(song: dict) -> dict:
+    """The song with its melody moved by octaves to where somebody can sing it; POP909 writes some far too high."""
+    median = statistics.median(note[2] for note in song["melody"])
+    up = math.ceil(max(0, LOWEST_MEDIAN - median) / 12)
+    down = math.ceil(max(0, median - HIGHEST_MEDIAN) / 12)
+    return transposed(song, 0, up - down)
 
 
 def transpose_name(name: str, semitones: int, spelling: list[str]) -> str:
