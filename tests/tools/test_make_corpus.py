@@ -134,6 +134,15 @@ class Voice(unittest.TestCase):
                 found = SAMPLE_RATE / (low + np.argmax(correlation[low:high]))
                 self.assertLess(abs(12 * np.log2(found / hz)), 1., f"seed {seed}, pitch {pitch}")
 
+    def test_onsets_are_off_by_the_asked_error(self):
+        melody = [[i * .5, .4, 60, 80] for i in range(1, 801)]
+        for asked in (.01, .02):
+            rng = np.random.default_rng(7)
+            notes = voice.perform(melody, voice.draw_singer(rng), asked, rng)
+            errors = [note.begin - onset for note, (onset, *_) in zip(notes, melody)]
+            self.assertAlmostEqual(np.std(errors), asked, delta=.1 * asked)  # 800 draws: 2.5 % standard error
+            self.assertLessEqual(np.abs(errors).max(), 2.5 * asked + 1e-9)
+
     def test_level_and_floor_are_as_drawn_and_rests_are_quiet(self):
         for seed in range(8):
             sung = voice.sing(self.melody, 6, .01, np.random.default_rng(seed))
