@@ -8,9 +8,11 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/mode.h"
+#include "daemon/room.h"
 
 namespace fastsag::daemon {
 
@@ -56,7 +58,7 @@ struct EngineConfig {
   Mode mode = Mode::delayed;
   double hop_s = 1.0;
   double context_s = 0.9;       // voice after a slice that `delayed` waits for
-  double reserve_s = 1.5;       // written beyond a slice; plays when the next one is late
+  double reserve_s = 1.5;       // written beyond a slice, plays when the next one is late; hop_s + .5 where not given
   double idle_s = 15;           // a room without voice for so long stops making windows
   int max_rooms = 8;
   float accompaniment_gain_db = 0;
@@ -86,5 +88,7 @@ Config parse_config(std::string_view text, std::string_view name, std::span<cons
 
 // Keys ("server.port") that differ and take effect only after a restart; the others follow a SIGHUP.
 std::vector<std::string> needs_restart(const Config& running, const Config& fresh);
+
+RoomSettings room_settings(const Config& config);
 
 }  // namespace fastsag::daemon
