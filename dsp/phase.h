@@ -26,9 +26,10 @@ struct Past {
 // The samples at [256 first_frame, 256 (first_frame + frames)). Those that the past holds are the past's own, and the
 // sound after `past.end` goes on from it: frames that lie in the past have its spectra (what `magnitude` says of them
 // is not read), the others integrate from these, and every Griffin-Lim round puts the known samples back. So start 4
-// frames or more before `past.end` (16 measured well), with a past as long as that and 384 samples more, and end 2 or
-// more after the last sample of use: frames at the end lack the neighbours that overlap them. The same arguments give
-// the same bytes; phases that nothing determines are a function of absolute frame and bin.
+// frames or more before `past.end` (40 measured no better) with at least 1408 samples of past, and end 2 frames or more
+// after the last sample of use: frames at the end lack the neighbours that overlap them.
+//
+// The same arguments give the same bytes; phases that nothing determines are a function of absolute frame and bin.
 std::vector<float> synthesize(std::span<const float> magnitude, int64_t first_frame, const Past& past = {},
                               const PhaseOptions& options = {});
 

@@ -139,6 +139,23 @@ TEST(Phase, GoesOnFromThePastInPhase) {
   EXPECT_LT(free_start, 6);
 }
 
+TEST(Phase, SlicesChainedOnTheirOwnPastAreAsGoodAsOnePiece) {
+  const std::vector<float> notes = piano(72000);
+  const auto m = magnitudes(notes, 0, 281);
+  std::mt19937 random(4);
+  std::vector<float> chained;
+  while (std::ssize(chained) < 281 * 256) {
+    const int64_t end = std::ssize(chained), wanted = std::uniform_int_distribution<int64_t>(3000, 24000)(random);
+    const int64_t first = std::max<int64_t>(0, end / 256 - 4), last = std::min<int64_t>(281, (end + wanted) / 256 + 3);
+    const auto slice = std::span(m).subspan(first * kMelBins, (last - first) * kMelBins);
+    const auto out = synthesize(slice, first, {chained, end});
+    chained.insert(chained.end(), out.begin() + (end - first * 256),
+                   out.begin() + std::min<int64_t>(end - first * 256 + wanted, std::ssize(out)));
+  }
+  // Measured .1 dB over 10 s in slices of 1 s, .3 dB in slices of .25 s.
+  EXPECT_GT(spectral_convergence_db(m, chained), spectral_convergence_db(m, synthesize(m, 0)) - 1);
+}
+
 TEST(Phase, TheSeamDoesNotStep) {
   // A low sine moves little from sample to sample, so that a step shows (and would be heard as a click).
   std::vector<float> tone(48000);
