@@ -157,7 +157,7 @@ std::vector<float> note_conditions(const StepWindow& window, std::span<const Ste
   return out;
 }
 
-int velocity_of(int index) { return 40 + 12 * index; }
+int velocity_of(int index) { return 34 + 12 * index; }
 
 std::vector<ScoreNote> quantise(std::span<const StepNote> notes) {
   std::vector<ScoreNote> all;
@@ -166,7 +166,7 @@ std::vector<ScoreNote> quantise(std::span<const StepNote> notes) {
     if (step < 0 || step >= kWindowSteps || note.pitch < kLowestPitch || note.pitch > kHighestPitch) continue;
     const double length = note.release - note.onset;
     const auto nearest = std::ranges::min_element(kLengths, {}, [&](double l) { return std::abs(std::log(l / std::max(length, 0.1))); });
-    const auto velocity = std::clamp(static_cast<int>(std::lround((note.velocity - 40) / 12.0)), 0, kVelocities - 1);
+    const auto velocity = std::clamp(static_cast<int>(std::lround((note.velocity - 34) / 12.0)), 0, kVelocities - 1);
     all.push_back({step, note.pitch, static_cast<int>(nearest - kLengths.begin()), velocity});
   }
   std::ranges::stable_sort(all, {}, [](const ScoreNote& n) { return std::pair(n.step, n.pitch); });

@@ -1,0 +1,227 @@
+#include "model/train/semantic_parts.h"
+
+#include <algorithm>
+#include <array>
+
+#include "model/lite/chord_path.h"
+
+namespace fastsag::model {
+namespace {
+
+using torch::Tensor;
+namespace F = torch::nn::functional;
+
+enum Salt : uint64_t { kChordSalt = 1, kNoteSalt, kChordCheck, kNoteCheck };
+
+Chance chance_of(const BatchKey& key, Salt salt, int64_t number) {
+  return Chance({salt, key.seed, static_cast<uint64_t>(key.step), static_cast<uint64_t>(key.rank), static_cast<uint64_t>(number)});
+}
+
+torch::Device device_of(const torch::nn::Module& module) { return module.parameters().front().device(); }
+
+// [rows of one size] -> [rows, shape...]
+template <typename Value>
+Tensor stacked(const std::vector<std::vector<Value>>& rows, std::vector<int64_t> shape) {
+  std::vector<Tensor> out;
+  for (const auto& values : rows) out.push_back(torch::tensor(values).view(shape));
+  return torch::stack(out);
+}
+
+struct ChordBatch {
+  Tensor pitches, scalars;
+  Tensor target;  // [batch, steps], -1 where there is nothing to learn
+};
+
+ChordBatch chord_batch(const std::vector<TrainingWindow>& windows, torch::Device device) {
+  std::vector<std::vector<float>> pitches, scalars;
+  std::vector<std::vector<int64_t>> targets;
+  for (const TrainingWindow& window : windows) {
+    ChordFeatures features = chord_features(window.heard);
+    pitches.push_back(std::move(features.pitches));
+    scalars.push_back(std::move(features.scalars));
+    auto& target = targets.emplace_back(kWindowSteps, -1);
+    for (int step = window.unknown_from; step < kWindowSteps; ++step)
+      target[static_cast<size_t>(step)] = triad_index(window.chords[static_cast<size_t>(step)]);
+  }
+  return {stacked(pitches, {kWindowSteps, 12, kPitchFeatures}).to(device),
+          stacked(scalars, {kWindowSteps, kStepScalars}).to(device), stacked(targets, {kWindowSteps}).to(device)};
+}
+
+Tensor cross_entropy(const Tensor& logits, const Tensor& target) {
+  return F::cross_entropy(logits.flatten(0, -2).to(torch::kFloat), target.flatten(),
+                          F::CrossEntropyFuncOptions().ignore_index(-1));
+}
+
+struct NoteBatch {
+  Tensor conditions;
+  NoteTokens tokens;
+  Tensor interval, length, velocity;  // what comes next, [batch, tokens]; -1 = nothing to learn
+};
+
+NoteBatch note_batch(const std::vector<TrainingWindow>& windows, const std::vector<Style>& styles, torch::Device device) {
+  std::vector<std::vector<float>> conditions;
+  std::vector<NoteTokens> tokens;
+  int64_t longest = 0;
+  for (size_t i = 0; i < windows.size(); ++i) {
+    conditions.push_back(note_conditions(windows[i].heard, windows[i].chords, styles[i]));
+    tokens.push_back(note_tokens(windows[i].score, windows[i].chords, 0, kWindowSteps));
+    longest = std::max(longest, tokens.back().step.size(1));
+  }
+  const auto joined = [&](Tensor NoteTokens::* field, int64_t filling) {
+    std::vector<Tensor> rows;
+    for (const NoteTokens& t : tokens)
+      rows.push_back(F::pad(t.*field, F::PadFuncOptions({0, longest - (t.*field).size(1)}).value(static_cast<double>(filling))));
+    return torch::cat(rows);
+  };
+  NoteBatch batch;
+  batch.conditions = stacked(conditions, {kWindowSteps, kNoteConditions}).to(device);
+  const Tensor step = joined(&NoteTokens::step, kWindowSteps), interval = joined(&NoteTokens::interval, kEndOfStep);
+  const Tensor length = joined(&NoteTokens::length, 0), velocity = joined(&NoteTokens::velocity, 0);
+  const auto next = [&](const Tensor& t, int64_t last) { return F::pad(t.slice(1, 1), F::PadFuncOptions({0, 1}).value(static_cast<double>(last))); };
+  const Tensor is_padding = step == kWindowSteps;
+  const Tensor target = next(interval, kEndOfStep), no_note = is_padding | (target == kEndOfStep);
+  batch.interval = target.masked_fill(is_padding, -1).to(device);
+  batch.length = next(length, 0).masked_fill(no_note, -1).to(device);
+  batch.velocity = next(velocity, 0).masked_fill(no_note, -1).to(device);
+  batch.tokens = {step.clamp_max(kWindowSteps - 1).to(device), interval.to(device),
+                  joined(&NoteTokens::pitch, 0).to(device), length.to(device), velocity.to(device)};
+  return batch;
+}
+
+struct NoteLosses {
+  Tensor interval, length, velocity, logits;
+};
+
+NoteLosses note_losses(NoteGenerator& net, const NoteBatch& batch) {
+  const NoteLogits logits = net->forward(batch.conditions, batch.tokens, batch.interval.clamp_min(0));
+  return {cross_entropy(logits.interval, batch.interval), cross_entropy(logits.length, batch.length),
+          cross_entropy(logits.velocity, batch.velocity), logits.interval};
+}
+
+Style style_of(const std::vector<ScoreNote>& score) {
+  float sum = 0;
+  for (const ScoreNote& note : score) sum += static_cast<float>(velocity_of(note.velocity));
+  const auto count = static_cast<float>(score.size());
+  return {count / kWindowSteps, count > 0 ? sum / count : -1};
+}
+
+// Windows of the held-out songs, the same ones every time, where people sing.
+std::vector<TrainingWindow> held_out(const std::vector<Song>& songs, Hearing hearing, const Spoiling& spoiling, Salt salt) {
+  constexpr int kPerSong = 4;
+  std::vector<TrainingWindow> out;
+  for (size_t i = 0; i < songs.size(); ++i) {
+    const BeatMap map(songs[i]);
+    const int room = map.count() - 1 - kWindowBeats;
+    for (int k = 0; k < kPerSong && room > 0; ++k) {
+      Chance chance({salt, static_cast<uint64_t>(hearing), i, static_cast<uint64_t>(k)});
+      out.push_back(window_at(songs[i], room * (2 * k + 1) / (2 * kPerSong), kStepsPerBeat, hearing, spoiling, chance));
+    }
+  }
+  return out;
+}
+
+template <typename Use>
+void in_batches(const std::vector<TrainingWindow>& windows, Use use) {
+  constexpr size_t kBatch = 16;
+  for (size_t i = 0; i < windows.size(); i += kBatch)
+    use(std::vector(windows.begin() + static_cast<long>(i), windows.begin() + static_cast<long>(std::min(i + kBatch, windows.size()))));
+}
+
+struct ChordFigures {
+  double ce = 0, exact = 0;
+};
+
+// Cross-entropy a step, and the share of beats whose triad is the annotated one after the Viterbi path.
+ChordFigures check_chords(ChordNet& net, const std::vector<TrainingWindow>& all) {
+  torch::NoGradGuard no_grad;
+  double ce = 0, steps = 0, exact = 0, beats = 0;
+  in_batches(all, [&](const std::vector<TrainingWindow>& windows) {
+    const ChordBatch batch = chord_batch(windows, device_of(*net));
+    const Tensor log_p = torch::log_softmax(net->forward(batch.pitches, batch.scalars), -1).cpu().contiguous();
+    const Tensor target = batch.target.cpu().contiguous();
+    const auto known = (target >= 0).sum().item<double>();
+    ce += torch::nll_loss(log_p.flatten(0, 1), target.flatten(), {}, at::Reduction::Sum, -1).item<double>();
+    steps += known;
+    for (size_t i = 0; i < windows.size(); ++i) {
+      std::vector<int> held(kWindowBeats, -1);
+      const ChordPath path = chord_path({log_p[static_cast<int64_t>(i)].data_ptr<float>(), kWindowSteps * kTriads}, kStepsPerBeat, held);
+      const auto* truth = target[static_cast<int64_t>(i)].data_ptr<int64_t>();
+      for (size_t step = 0; step < kWindowSteps; ++step)
+        if (truth[step] >= 0) exact += path.triads[step / kStepsPerBeat] == truth[step], ++beats;
+    }
+  });
+  return {ce / std::max(steps, 1.0), exact / std::max(beats, 1.0)};
+}
+
+}  // namespace
+
+PartOptions ChordPart::options() const {
+  return {.steps = 4000, .learning_rate = 3e-3, .weight_decay = 0.05, .warmup = 100, .ema = 0.998};
+}
+
+Tensor ChordPart::loss(const BatchKey& key, std::map<std::string, double>&) {
+  std::vector<TrainingWindow> windows;
+  for (int64_t i = 0; i < batch_; ++i) {
+    Chance chance = chance_of(key, kChordSalt, i);
+    windows.push_back(random_window(scores_->train, chance));
+  }
+  const ChordBatch batch = chord_batch(windows, device_of(*net_));
+  return cross_entropy(net_->forward(batch.pitches, batch.scalars), batch.target);
+}
+
+std::map<std::string, double> ChordPart::validate() {
+  std::map<std::string, double> figures;
+  const auto add = [&](const std::string& name, Hearing hearing, const Spoiling& spoiling) {
+    const ChordFigures found = check_chords(net_, held_out(scores_->validate, hearing, spoiling, kChordCheck));
+    figures[name + "_ce"] = found.ce;
+    figures[name + "_exact"] = found.exact;
+  };
+  add("all", Hearing::all, {.tracker = 1});
+  add("delayed", Hearing::delayed, {.tracker = 1, .wrong_past = 0.4});
+  add("live", Hearing::live, {.tracker = 1, .wrong_past = 0.4});
+  add("written", Hearing::all, {.tracker = 0, .bars = true});
+  return figures;
+}
+
+PartOptions NotePart::options() const {
+  return {.steps = 6000, .learning_rate = 2e-3, .weight_decay = 0.03, .warmup = 100, .ema = 0.998};
+}
+
+Tensor NotePart::loss(const BatchKey& key, std::map<std::string, double>& figures) {
+  std::vector<TrainingWindow> windows;
+  std::vector<Style> styles;
+  for (int64_t i = 0; i < batch_; ++i) {
+    Chance chance = chance_of(key, kNoteSalt, i);
+    windows.push_back(random_window(scores_->train, chance));
+    StepWindow& heard = windows.back().heard;
+    if (chance.maybe(0.3)) heard.voice_end = chance.uniform(0.3, 1) * kWindowSteps;
+    Style& style = styles.emplace_back(style_of(windows.back().score));
+    if (chance.maybe(0.4)) style.notes_per_step = -1;
+    if (chance.maybe(0.4)) style.velocity = -1;
+  }
+  const NoteLosses losses = note_losses(net_, note_batch(windows, styles, device_of(*net_)));
+  figures["pitch_ce"] = losses.interval.item<double>();
+  return losses.interval + 0.3 * losses.length + 0.2 * losses.velocity;
+}
+
+std::map<std::string, double> NotePart::validate() {
+  torch::NoGradGuard no_grad;
+  std::map<std::string, double> figures;
+  double batches = 0;
+  in_batches(held_out(scores_->validate, Hearing::all, {.tracker = 1, .bars = true}, kNoteCheck),
+             [&](const std::vector<TrainingWindow>& windows) {
+               const NoteBatch batch = note_batch(windows, std::vector<Style>(windows.size()), device_of(*net_));
+               const NoteLosses losses = note_losses(net_, batch);
+               const Tensor known = batch.interval >= 0;
+               figures["pitch_ce"] += losses.interval.item<double>();
+               figures["length_ce"] += losses.length.item<double>();
+               figures["velocity_ce"] += losses.velocity.item<double>();
+               figures["accuracy"] += ((losses.logits.argmax(-1) == batch.interval) & known).sum().item<double>() /
+                                      known.sum().item<double>();
+               ++batches;
+             });
+  for (auto& [name, value] : figures) value /= std::max(batches, 1.0);
+  return figures;
+}
+
+}  // namespace fastsag::model

@@ -1,0 +1,48 @@
+#pragma once
+// The parts of the semantic block, trained on scores alone: "chord" (what is sung and was played -> triads, a
+// cross-entropy) and "note" (chords and what is sung -> notes, a cross-entropy of pitch, length and velocity).
+#include <memory>
+
+#include "model/nn/chord_net.h"
+#include "model/nn/note_generator.h"
+#include "model/train/part.h"
+#include "model/train/step_windows.h"
+
+namespace fastsag::model {
+
+class ChordPart : public Part {
+ public:
+  explicit ChordPart(SharedScores scores, int64_t batch = 16) : scores_(std::move(scores)), batch_(batch) {}
+  std::string name() const override { return "chord"; }
+  torch::nn::Module& module() override { return *net_; }
+  ChordNet net() { return net_; }
+  PartOptions options() const override;
+  torch::Tensor loss(const BatchKey& key, std::map<std::string, double>& figures) override;
+  // all_ce, all_exact (a beat, after Viterbi), then the same for delayed and live; written_exact: melody as written,
+  // bars known, nothing played yet.
+  std::map<std::string, double> validate() override;
+
+ private:
+  SharedScores scores_;
+  int64_t batch_;
+  ChordNet net_;
+};
+
+class NotePart : public Part {
+ public:
+  explicit NotePart(SharedScores scores, int64_t batch = 16) : scores_(std::move(scores)), batch_(batch) {}
+  std::string name() const override { return "note"; }
+  torch::nn::Module& module() override { return *net_; }
+  NoteGenerator net() { return net_; }
+  PartOptions options() const override;
+  torch::Tensor loss(const BatchKey& key, std::map<std::string, double>& figures) override;
+  // pitch_ce, accuracy, length_ce, velocity_ce a token, bars known, chords as annotated.
+  std::map<std::string, double> validate() override;
+
+ private:
+  SharedScores scores_;
+  int64_t batch_;
+  NoteGenerator net_;
+};
+
+}  // namespace fastsag::model

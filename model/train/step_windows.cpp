@@ -1,0 +1,189 @@
+#include "model/train/step_windows.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace fastsag::model {
+namespace {
+
+// What a pitch tracker makes of a melody, times in seconds.
+std::vector<SongNote> tracked(const std::vector<SongNote>& melody, double begin, double end, double amount, Chance& chance) {
+  std::vector<SongNote> out;
+  for (SongNote note : melody) {
+    if (note.onset + note.duration <= begin || note.onset >= end) continue;
+    if (chance.maybe(0.1 * amount)) continue;
+    const bool merges = chance.maybe(0.05 * amount);
+    const double jitter = chance.normal(0.03 * amount);
+    note.onset += jitter;
+    note.duration = std::max(0.05, note.duration - jitter + chance.normal(0.03 * amount));
+    if (chance.maybe(0.03 * amount)) note.pitch += chance.maybe(0.5) ? 12 : -12;
+    if (chance.maybe(0.03 * amount)) note.pitch += chance.maybe(0.5) ? 1 : -1;
+    if (merges && !out.empty() && note.onset - out.back().onset - out.back().duration < 0.1) {
+      out.back().duration = note.onset + note.duration - out.back().onset;
+      continue;
+    }
+    if (chance.maybe(0.04 * amount))  // a scoop or a consonant that looks like a note
+      out.push_back({note.onset - 0.08, 0.07, note.pitch + chance.below(11) - 5, note.velocity, 0});
+    out.push_back(note);
+  }
+  std::ranges::stable_sort(out, {}, &SongNote::onset);
+  for (size_t i = 0; i + 1 < out.size(); ++i)
+    out[i].duration = std::max(0.02, std::min(out[i].duration, out[i + 1].onset - out[i].onset));
+  return out;
+}
+
+// Another chord that a listener might have put in its place.
+SongChord neighbour(const SongChord& chord, Chance& chance) {
+  struct Move {
+    int root;
+    Quality quality;
+  };
+  static constexpr std::array<Move, 5> kFromMajor = {
+      {{5, Quality::major}, {7, Quality::major}, {9, Quality::minor}, {4, Quality::minor}, {2, Quality::minor}}};
+  static constexpr std::array<Move, 5> kFromMinor = {
+      {{3, Quality::major}, {5, Quality::minor}, {7, Quality::minor}, {8, Quality::major}, {10, Quality::major}}};
+  const Move move = (chord.quality == Quality::minor ? kFromMinor : kFromMajor)[static_cast<size_t>(chance.below(5))];
+  SongChord other = chord;
+  other.root = (chord.root + move.root) % 12;
+  other.quality = move.quality;
+  return other;
+}
+
+// The accompaniment of some chords moved to a neighbour of theirs, third and all.
+std::vector<SongNote> with_wrong_chords(std::vector<SongNote> notes, const std::vector<SongChord>& chords, double share,
+                                        Chance& chance) {
+  std::vector<SongChord> played = chords;
+  for (SongChord& chord : played)
+    if (chord.quality != Quality::none && chance.maybe(share)) chord = neighbour(chord, chance);
+  for (SongNote& note : notes) {
+    const auto next = std::ranges::upper_bound(chords, note.onset + 0.02, {}, &SongChord::begin);
+    if (next == chords.begin()) continue;
+    const auto i = static_cast<size_t>(next - chords.begin()) - 1;
+    if (played[i].quality == chords[i].quality && played[i].root == chords[i].root) continue;
+    const int up = (played[i].root - chords[i].root + 18) % 12 - 6;
+    const int above = ((note.pitch - chords[i].root) % 12 + 12) % 12;
+    note.pitch += up;
+    if (above == 4 && played[i].quality == Quality::minor) --note.pitch;
+    if (above == 3 && played[i].quality == Quality::major) ++note.pitch;
+  }
+  return notes;
+}
+
+bool sung(const Song& song, double begin, double end) {
+  double seconds = 0;
+  for (const SongNote& note : song.melody)
+    seconds += std::max(0.0, std::min(note.onset + note.duration, end) - std::max(note.onset, begin));
+  return seconds > 0.3 * (end - begin);
+}
+
+}  // namespace
+
+SharedScores load_scores(const std::filesystem::path& corpus) {
+  return std::make_shared<const ScoreSplits>(ScoreSplits{load_songs(corpus, "train"), load_songs(corpus, "validate")});
+}
+
+double BeatMap::beat_at(double seconds) const {
+  const auto after = std::ranges::upper_bound(beats_, seconds, {}, &SongBeat::time) - beats_.begin();
+  const auto i = static_cast<size_t>(std::clamp<long>(after - 1, 0, count() - 2));
+  return static_cast<double>(i) + (seconds - beats_[i].time) / (beats_[i + 1].time - beats_[i].time);
+}
+
+double BeatMap::seconds_at(double beat) const {
+  const auto i = static_cast<size_t>(std::clamp(static_cast<int>(std::floor(beat)), 0, count() - 2));
+  return beats_[i].time + (beat - static_cast<double>(i)) * (beats_[i + 1].time - beats_[i].time);
+}
+
+std::pair<int, int> BeatMap::bar_at(int beat) const {
+  int begin = std::min(beat, count() - 1), end = beat + 1;
+  while (begin > 0 && !beats_[static_cast<size_t>(begin)].downbeat) --begin;
+  while (end < count() && !beats_[static_cast<size_t>(end)].downbeat) ++end;
+  if (begin < 0 || !beats_[static_cast<size_t>(begin)].downbeat) return {0, 0};
+  return {end - begin, beat - begin};
+}
+
+TrainingWindow window_at(const Song& song, int first, int steps_per_beat, Hearing hearing, const Spoiling& spoiling,
+                         Chance& chance) {
+  const BeatMap map(song);
+  const double start = first + static_cast<double>(spoiling.off_beat) / steps_per_beat;
+  const double begin = map.seconds_at(start), end = map.seconds_at(start + static_cast<double>(kWindowSteps) / steps_per_beat);
+  const double steps_a_second = kWindowSteps / (end - begin);
+  const auto step_at = [&](double seconds) { return (map.beat_at(seconds) - start) * steps_per_beat + spoiling.grid_shift; };
+  const auto on_grid = [&](const std::vector<SongNote>& notes, int shift) {
+    std::vector<StepNote> out;
+    for (const SongNote& note : notes)
+      if (note.onset + note.duration > begin - 0.2 && note.onset < end + 0.2)
+        out.push_back({step_at(note.onset), step_at(note.onset + note.duration), note.pitch + shift, note.velocity});
+    return out;
+  };
+
+  TrainingWindow out;
+  StepWindow& heard = out.heard;
+  heard.melody = on_grid(tracked(song.melody, begin - 1, end + 1, spoiling.tracker, chance),
+                         spoiling.transpose + 12 * spoiling.voice_octave);
+  out.score = quantise(on_grid(song.notes, spoiling.transpose));
+  for (int step = 0; step < kWindowSteps; ++step) {
+    const double seconds = map.seconds_at(start + (step + 0.5 - spoiling.grid_shift) / steps_per_beat);
+    const auto next = std::ranges::upper_bound(song.chords, seconds, {}, &SongChord::begin);
+    StepChord chord;
+    if (next != song.chords.begin() && std::prev(next)->end > seconds && std::prev(next)->quality != Quality::none)
+      chord = {((std::prev(next)->root + spoiling.transpose) % 12 + 12) % 12, std::prev(next)->quality};
+    out.chords.push_back(chord);
+  }
+  if (spoiling.bars) {
+    const auto [beats, place] = map.bar_at(first);
+    heard.bar_beats = beats;
+    heard.first_beat = place;
+  }
+
+  heard.voice_end = kWindowSteps;
+  if (hearing == Hearing::all) return out;
+  if (hearing == Hearing::delayed) {
+    heard.voice_end -= chance.uniform(0, kStepsPerBeat);  // the window is rounded up to a beat
+    heard.past_end = heard.voice_end - steps_a_second * chance.uniform(1, 4);
+  } else {
+    heard.voice_end -= steps_a_second * chance.uniform(0, 3.5);
+    heard.past_end = std::min<double>(kWindowSteps - 1, heard.voice_end + steps_a_second * chance.uniform(0, 2));
+  }
+  heard.past_end = std::max(heard.past_end, 1.0);
+  out.unknown_from = static_cast<int>(heard.past_end);
+  heard.past = on_grid(with_wrong_chords(song.notes, song.chords, spoiling.wrong_past, chance), spoiling.transpose);
+  return out;
+}
+
+TrainingWindow random_window(const std::vector<Song>& songs, Chance& chance) {
+  for (int attempt = 0;; ++attempt) {
+    const Song& song = songs[static_cast<size_t>(chance.below(static_cast<int>(songs.size())))];
+    const BeatMap map(song);
+    if (map.count() < 8) continue;
+    const double tempo = 60 * (map.count() - 1) / (song.beats.back().time - song.beats.front().time);
+    int steps_per_beat = kStepsPerBeat;
+    if (tempo > 115 && chance.maybe(0.4)) steps_per_beat = kStepsPerBeat / 2;
+    if (tempo < 68 && chance.maybe(0.4)) steps_per_beat = kStepsPerBeat * 2;
+    const int last = map.count() - 1 - kWindowSteps / steps_per_beat;
+    if (last < 1 && attempt < 100) continue;
+    const int first = chance.below(std::max(last, 1));
+    if (attempt < 8 && !sung(song, map.seconds_at(first), map.seconds_at(first + kWindowSteps / steps_per_beat))) continue;
+
+    Spoiling spoiling;
+    spoiling.tracker = chance.maybe(0.15) ? 0 : chance.uniform(0.2, 1.4);
+    spoiling.wrong_past = chance.maybe(0.4) ? 0.05 : chance.uniform(0.1, 0.7);
+    spoiling.bars = steps_per_beat == kStepsPerBeat && chance.maybe(0.4);
+    if (!spoiling.bars && chance.maybe(0.45)) spoiling.off_beat = chance.maybe(0.55) ? 2 : chance.maybe(0.5) ? 1 : 3;
+    spoiling.grid_shift = chance.normal(spoiling.bars ? 0.05 : 0.15);
+    spoiling.transpose = chance.below(12) - 5;
+    spoiling.voice_octave = chance.maybe(0.3) ? -1 : chance.maybe(0.1) ? 1 : 0;
+    const double which = chance.uniform();
+    const Hearing hearing = which < 0.35 ? Hearing::all : which < 0.65 ? Hearing::delayed : Hearing::live;
+    TrainingWindow out = window_at(song, first, steps_per_beat, hearing, spoiling, chance);
+    if (chance.maybe(0.2)) {  // the song has only just begun
+      StepWindow& heard = out.heard;
+      heard.voice_begin = chance.uniform(0, 0.8) * heard.voice_end;
+      if (heard.past_end > 0) heard.past_begin = std::min(heard.voice_begin + chance.uniform(0, 8), heard.past_end);
+      out.unknown_from = std::max(out.unknown_from, static_cast<int>(heard.voice_begin));
+    }
+    return out;
+  }
+}
+
+}  // namespace fastsag::model

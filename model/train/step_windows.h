@@ -1,0 +1,66 @@
+#pragma once
+// Windows of songs on the step grid, as the chord net and the note generator learn from them: cut, masked and spoilt
+// the way they meet them live. The voice breaks off, the past is partly known and partly wrong (the model hears its own
+// chords again), the grid may start off the beat, and the tune went through a pitch tracker.
+//
+// Repeatable: a window is a function of the song and of the chance that is handed in.
+#include <memory>
+#include <vector>
+
+#include "model/lite/chance.h"
+#include "model/lite/steps.h"
+#include "model/train/corpus.h"
+
+namespace fastsag::model {
+
+struct ScoreSplits {
+  std::vector<Song> train, validate;
+};
+using SharedScores = std::shared_ptr<const ScoreSplits>;  // one a process
+SharedScores load_scores(const std::filesystem::path& corpus);
+
+// Seconds to beats of a song and back, beats being counted from its first annotated one.
+class BeatMap {
+ public:
+  explicit BeatMap(const Song& song) : beats_(song.beats) {}
+  double beat_at(double seconds) const;
+  double seconds_at(double beat) const;
+  int count() const { return static_cast<int>(beats_.size()); }
+  // {beats of the bar around this beat, place of the beat in it}; {0, 0} where downbeats are not annotated.
+  std::pair<int, int> bar_at(int beat) const;
+
+ private:
+  const std::vector<SongBeat>& beats_;
+};
+
+struct Spoiling {
+  double tracker = 1;       // how much a pitch tracker errs: 0 = the melody as written, 1 = typical
+  double wrong_past = 0;    // share of chords that the known past plays as another chord
+  bool bars = false;        // are bars known
+  int off_beat = 0;         // steps that the grid starts late
+  double grid_shift = 0;    // steps, for all onsets
+  int transpose = 0;        // everything
+  int voice_octave = 0;     // the voice alone
+};
+
+enum class Hearing {
+  all,      // the whole window, nothing played yet
+  delayed,  // the whole window; what was played is known up to one to four seconds before its end
+  live,     // the voice breaks off up to 3.5 s before the end; what was played is known up to 2 s further
+};
+
+struct TrainingWindow {
+  StepWindow heard;
+  std::vector<StepChord> chords;  // annotated, one a step
+  std::vector<ScoreNote> score;   // the true accompaniment
+  int unknown_from = 0;           // first step whose chord is to be guessed
+};
+
+// The window that starts on beat `first` (the grid has steps_per_beat steps a beat of the song: 4, or 2 or 8 where the
+// tempo was heard an octave off).
+TrainingWindow window_at(const Song& song, int first, int steps_per_beat, Hearing hearing, const Spoiling& spoiling,
+                         Chance& chance);
+// The same with everything drawn: song, place, hearing, spoiling. Mostly where somebody sings.
+TrainingWindow random_window(const std::vector<Song>& songs, Chance& chance);
+
+}  // namespace fastsag::model
