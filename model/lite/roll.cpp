@@ -11,8 +11,6 @@ namespace {
 constexpr std::array<double, kAgeHats> kAgeKnots = {-.022, -.008, .006, .02, .045, .09, .18, .36, .72, 1.5, 3.0};
 constexpr std::array<double, kReleaseHats + 1> kReleaseKnots = {0, .03, .08, .2, .5};  // nothing from the last one on
 constexpr double kHalfFrame = .0107;  // an analysis window hears a release from this long before it
-// Synthesisers let go a little before the written end and never at once; the corpus is rendered that way.
-constexpr double kEarlyRelease = .005, kShortestNote = .030;
 
 // Piecewise-linear interpolation between knots: at most two hats are non-zero, and they add up to `weight`.
 void add_hats(std::span<const double> knots, double x, double weight, std::span<float> hats) {
@@ -38,8 +36,8 @@ std::vector<Strike> strikes(std::span<const Note> notes) {
     if (key < 0 || key >= kKeys) continue;
     const double onset = static_cast<double>(note.onset) / kSampleRate;
     const double release = static_cast<double>(note.release) / kSampleRate;
-    out.push_back({key, onset, std::max(onset + kShortestNote, release - kEarlyRelease),
-                   std::numeric_limits<double>::infinity(), std::pow(note.velocity / 80.0, 3.4)});
+    out.push_back({key, onset, std::max(onset, release), std::numeric_limits<double>::infinity(),
+                   std::pow(note.velocity / 80.0, 3.4)});
   }
   std::ranges::sort(out, [](const Strike& a, const Strike& b) {
     return std::tuple(a.key, a.onset, a.power) < std::tuple(b.key, b.onset, b.power);

@@ -1,0 +1,56 @@
+#pragma once
+// The diffusion half of FastSAG: what a denoiser network is fed, how its answer becomes a clean mel, and the walk from
+// noise to it. The published form and the residual form of the lite preset differ in options only.
+//
+// Shapes: x, mu and noise alike, any [B][..][..]; mask broadcasts to them (1 = frame to be made), undefined = all;
+// sigma [B] double.
+// Source: Karras et al. 2022 (eq. 7, Table 1); REFERENCE.md section 8 for where FastSAG departs from it.
+#include <torch/torch.h>
+
+#include <functional>
+#include <vector>
+
+namespace fastsag::model {
+
+struct EdmOptions {
+  double sigma_data = .5;
+  double sigma_min = .002, sigma_max = 80, rho = 7;
+  // Published: s - sigma_min for s in c_skip and c_out, as in consistency models, so that D(x, sigma_min) = x.
+  bool shifted = true;
+  // Diffuse x - mu in place of x: what remains is small, so sigma_data is too.
+  bool residual = false;
+  int steps = 50;       // evaluations that matter; the published walk adds one that changes nothing
+  double guidance = 0;  // D(0) + guidance * (D(mu) - D(0)); 0 = off
+  // Of training: ln sigma ~ N(log_mean, log_std).
+  double log_mean = -1.2, log_std = 1.2;
+};
+EdmOptions lite_edm_options();
+
+struct EdmScale {
+  torch::Tensor skip, out, in, noise;  // [B] double
+};
+EdmScale edm_scale(const EdmOptions& options, const torch::Tensor& sigma);
+
+// steps + 1 values: network evaluations at all but the last, which is sigma_min (shifted: there D = x) or 0.
+std::vector<double> edm_schedule(const EdmOptions& options);
+
+// F of Karras et al.: (scaled input, mask, mu, c_noise [B]) -> raw output.
+using DenoiserNetwork = std::function<torch::Tensor(const torch::Tensor& x, const torch::Tensor& mask,
+                                                    const torch::Tensor& mu, const torch::Tensor& c_noise)>;
+
+// D(x; sigma), guidance not applied. Outside the mask the network's part is zero.
+torch::Tensor edm_denoise(const EdmOptions& options, const DenoiserNetwork& network, const torch::Tensor& x,
+                          const torch::Tensor& mask, const torch::Tensor& mu, const torch::Tensor& sigma);
+
+// Euler's walk from `noise` (N(0, 1)) to a mel. `visit`, where given, sees x before each evaluation.
+torch::Tensor edm_sample(const EdmOptions& options, const DenoiserNetwork& network, const torch::Tensor& noise,
+                         const torch::Tensor& mask, const torch::Tensor& mu,
+                         const std::function<void(const torch::Tensor&)>& visit = {});
+
+// Training: sigma of every item from N(0, 1) draws, and the weighted mean square error over the frames of the mask.
+torch::Tensor edm_training_sigma(const EdmOptions& options, const torch::Tensor& normal);
+torch::Tensor edm_loss(const EdmOptions& options, const DenoiserNetwork& network, const torch::Tensor& clean,
+                       const torch::Tensor& mask, const torch::Tensor& mu, const torch::Tensor& sigma,
+                       const torch::Tensor& noise);
+
+}  // namespace fastsag::model

@@ -1,0 +1,32 @@
+#include "model/frame_noise.h"
+
+#include "dsp/error.h"
+#include "model/hashed_normal.h"
+#ifdef FASTSAG_CUDA
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+
+#include "model/cuda/frame_noise.h"
+#endif
+
+namespace fastsag::model {
+
+torch::Tensor frame_noise(uint64_t seed, int64_t first_frame, int64_t frames, int64_t bands, torch::Device device) {
+  torch::Tensor noise = torch::empty({frames, bands}, torch::TensorOptions(torch::kFloat).device(device));
+  float* const out = noise.data_ptr<float>();
+#ifdef FASTSAG_CUDA
+  if (device.is_cuda()) {
+    const c10::cuda::CUDAGuard guard(device);
+    const auto stream = c10::cuda::getCurrentCUDAStream();
+    if (const char* error = cuda::frame_noise(out, seed, first_frame, frames, bands, stream.stream()))
+      throw Error(std::string("frame noise on the GPU failed: ") + error);
+    return noise;
+  }
+#endif
+  for (int64_t frame = 0; frame < frames; ++frame)
+    for (int64_t band = 0; band < bands; ++band)
+      out[frame * bands + band] = frame_normal(seed, first_frame + frame, band);
+  return noise;
+}
+
+}  // namespace fastsag::model

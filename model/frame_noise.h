@@ -1,0 +1,14 @@
+#pragma once
+// The diffusion noise of the timeline: frame k has the same noise in every window that holds it, so windows that
+// overlap agree and a run can be repeated bit for bit.
+//
+// Shapes: [frames][bands], float32, N(0, 1), on the device asked for (cpu or cuda; the same numbers on both, but for a
+// last bit where the two libraries' logarithms differ).
+#include <torch/torch.h>
+
+namespace fastsag::model {
+
+torch::Tensor frame_noise(uint64_t seed, int64_t first_frame, int64_t frames, int64_t bands = 100,
+                          torch::Device device = torch::kCPU);
+
+}  // namespace fastsag::model
