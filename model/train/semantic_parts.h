@@ -17,6 +17,7 @@ class ChordPart : public Part {
   torch::nn::Module& module() override { return *net_; }
   ChordNet net() { return net_; }
   PartOptions options() const override;
+  int64_t batch() const override { return batch_; }
   torch::Tensor loss(const BatchKey& key, std::map<std::string, double>& figures) override;
   // all_ce, all_exact (a beat, after Viterbi), then the same for delayed and live; written_exact: melody as written,
   // bars known, nothing played yet.
@@ -35,6 +36,7 @@ class NotePart : public Part {
   torch::nn::Module& module() override { return *net_; }
   NoteGenerator net() { return net_; }
   PartOptions options() const override;
+  int64_t batch() const override { return batch_; }
   torch::Tensor loss(const BatchKey& key, std::map<std::string, double>& figures) override;
   // pitch_ce, accuracy, length_ce, velocity_ce a token, bars known, chords as annotated.
   std::map<std::string, double> validate() override;
