@@ -1,1 +1,63 @@
-int main() { return 0; }
+// fastsag_train: trains the parts of a model on a corpus and writes their weights.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <ctime>
+#include <iostream>
+
+#include "dsp/error.h"
+#include "model/train/distributed.h"
+#include "model/train/parts.h"
+#include "model/train/trainer.h"
+
+using namespace fastsag::model;
+
+static std::atomic<bool> stop{false};
+
+static Metadata about(const std::vector<std::string>& command, const std::string& data, int processes) {
+  const std::time_t now = std::time(nullptr);
+  std::array<char, 32> date{};
+  std::strftime(date.data(), date.size(), "%Y-%m-%d", std::gmtime(&now));
+  return {{"command", CLI::detail::join(command, " ")},
+          {"data", data},
+          {"date", date.data()},
+          {"processes", std::to_string(processes)},
+          {"format", "fastsag.lite.1"}};
+}
+
+int main(int argc, char** argv) try {
+  std::string config_file, data, out, start;
+  std::vector<std::string> sets;
+  bool resume = false;
+  int processes = 1;
+  CLI::App app("Trains the parts of a FastSAG model. SIGINT and SIGTERM save; --resume goes on from there.");
+  app.add_option("--config", config_file, "TOML file: configs/train/lite.toml")->required();
+  app.add_option("--data", data, "folder of the corpus (tools/make_corpus)")->required();
+  app.add_option("--out", out, "weights to write (NAME.safetensors) or a folder for them")->required();
+  app.add_option("--start", start, "released weights to begin with; parts not trained are kept");
+  app.add_option("--set", sets, "part.key=value, in place of what the file says; may be repeated");
+  app.add_option("--processes", processes, "how many to train in, one a core")->check(CLI::Range(1, 256));
+  app.add_flag("--resume", resume, "go on from the last checkpoint");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  const std::vector<std::string> command(argv, argv + argc);
+  if (processes > 1 && !std::getenv("WORLD_SIZE")) return run_processes(processes, command);
+  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { stop = true; });
+  torch::set_num_threads(1);
+
+  TrainConfig config = load_train_config(config_file, sets);
+  config.start = start;
+  Group group = Group::from_environment();
+  torch::manual_seed(config.seed);
+  Trainer trainer(config, make_parts(config, data), group, trainer_paths(out));
+  if (resume) trainer.resume();
+  if (trainer.run(stop)) trainer.release(about(command, data, group.world()));
+  return 0;
+} catch (const std::exception& error) {
+  std::cerr << "fastsag_train: " << error.what() << "\n";
+  return 1;
+}

@@ -1,0 +1,17 @@
+#pragma once
+// The parts of the lite model by name: the one place that knows them all.
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/train/part.h"
+#include "model/train/train_config.h"
+
+namespace fastsag::model {
+
+std::vector<std::string> part_names();
+// The parts that the configuration names, in that order. Throws fastsag::Error where the corpus lacks what one needs.
+std::vector<std::unique_ptr<Part>> make_parts(const TrainConfig& config, const std::filesystem::path& corpus);
+
+}  // namespace fastsag::model

@@ -1,0 +1,40 @@
+#pragma once
+// How a training run goes: configs/train/*.toml. A part brings its own options; the table of its name overrides them.
+//
+// Errors: fastsag::Error with file, line and what was expected, all of them at once.
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/checkpoint.h"
+#include "model/train/part.h"
+
+namespace fastsag::model {
+
+struct PartConfig {
+  std::optional<int64_t> steps, warmup, batch;
+  std::optional<double> learning_rate, beta1, beta2, weight_decay, ema, clip;
+  double minutes = 0;  // > 0: a budget of wall-clock time in place of steps; then a run cannot be repeated bit for bit
+  bool bf16 = false;   // autocast, where the processor (or device) multiplies bf16
+  int64_t validate_steps = 0;  // 0: as often as the run says
+
+  PartOptions applied_to(PartOptions options) const;
+};
+
+struct TrainConfig {
+  uint64_t seed = 1;
+  std::vector<std::string> parts;
+  int64_t validate_steps = 500;  // of a part's own steps
+  double checkpoint_minutes = 5;
+  Storage storage = Storage::fp16;  // of the weights that are released
+  // Released weights to begin with: parts that are trained start from them, the others are released again as they are.
+  std::filesystem::path start;
+  std::map<std::string, PartConfig> part;  // for every name in `parts`
+};
+
+// `sets` holds "part.key=value" of the command line, which win over the file.
+TrainConfig load_train_config(const std::filesystem::path& file, const std::vector<std::string>& sets = {});
+
+}  // namespace fastsag::model
