@@ -1,1 +1,140 @@
-int main() { return 0; }
+// fastsagd: listens to singers and plays their accompaniment until SIGTERM. Exit codes: 0 ended as asked, 1 failed while
+// working, 2 a configuration that cannot be.
+#include <pthread.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <stop_token>
+#include <thread>
+
+#include "daemon/config.h"
+#include "daemon/engine.h"
+#include "daemon/service.h"
+#include "dsp/error.h"
+#include "model/accompanist.h"
+
+namespace fastsag::daemon {
+namespace {
+
+constexpr time_t kSuperviseEvery_s = 1;
+
+model::AccompanistOptions model_options(const ModelConfig& config) {
+  model::AccompanistOptions options{.preset = config.preset, .device = config.device, .preset_dir = config.preset_dir,
+                                    .threads = config.threads};
+  if (config.steps > 0) options.steps = config.steps;
+  return options;
+}
+
+// The network server, the sound card and MIDI, as configured: each makes its Service here.
+std::vector<std::unique_ptr<Service>> make_services(const Config&, Engine&) { return {}; }
+
+// Signals are taken by sigtimedwait() on the control thread alone; every other thread inherits the mask.
+sigset_t block_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  return set;
+}
+
+void apply(const Config& fresh, Engine& engine) {
+  for (const auto& room : engine.rooms()) {
+    auto port = room->command_port();
+    port.send(SetMode{fresh.engine.mode});
+    port.send(SetGain{fresh.engine.accompaniment_gain_db});
+    port.send(SetSeed{fresh.model.seed});
+  }
+}
+
+void reload(const std::string& file, std::span<const std::string> overrides, Config& config, Engine& engine,
+            std::span<const std::unique_ptr<Service>> services) {
+  try {
+    Config fresh = load_config(file, overrides);
+    for (const auto& key : needs_restart(config, fresh)) spdlog::warn("{} has changed; it takes effect after a restart", key);
+    apply(fresh, engine);
+    for (const auto& service : services) service->reload(fresh);
+    config = std::move(fresh);
+    spdlog::info("the configuration was read again");
+  } catch (const Error& error) {
+    spdlog::error("the new configuration is not used:\n{}", error.what());
+  }
+}
+
+int run(const std::string& file, std::span<const std::string> overrides, Config config) {
+  const sigset_t signals = block_signals();
+  const auto accompanist = model::load_accompanist(model_options(config.model));
+  SystemClock clock;
+  Engine engine(*accompanist, clock, {.max_batch = std::min(4, config.engine.max_rooms), .max_rooms = config.engine.max_rooms});
+  engine.prepare();
+  std::jthread generation([&engine](std::stop_token stop) { engine.run(stop); });
+
+  auto services = make_services(config, engine);
+  size_t started = 0;
+  int exit_code = 0;
+  try {
+    for (; started < services.size(); ++started) spdlog::info(services[started]->start());
+    bool healthy = true;
+    for (bool running = true; running && exit_code == 0;) {
+      const timespec patience{kSuperviseEvery_s, 0};
+      const int signal = sigtimedwait(&signals, nullptr, &patience);
+      if (signal == SIGHUP) reload(file, overrides, config, engine, services);
+      if (signal == SIGTERM || signal == SIGINT) running = false;
+      const Health health = engine.healthy();
+      if (healthy && !health.ok) spdlog::error("not healthy: {}", health.reason);
+      if (!healthy && health.ok) spdlog::info("healthy again");
+      healthy = health.ok;
+      for (const auto& service : services) {
+        const std::string failure = service->failure();
+        if (failure.empty()) continue;
+        spdlog::error(failure);
+        exit_code = 1;
+      }
+    }
+  } catch (const Error& error) {
+    std::fprintf(stderr, "fastsagd: %s\n", error.what());
+    exit_code = 1;
+  }
+  while (started > 0) services[--started]->stop();
+  spdlog::info("stopped");
+  return exit_code;
+}
+
+}  // namespace
+}  // namespace fastsag::daemon
+
+int main(int argc, char** argv) {
+  using namespace fastsag;
+  CLI::App app("Listens to singers and plays the accompaniment that it makes up.", "fastsagd");
+  std::string file;
+  std::vector<std::string> overrides;
+  bool check = false;
+  app.add_option("--config", file, "A TOML file; without one, browsers on this machine are served");
+  app.add_option("--set", overrides, "section.key=value, in place of the file's; may be given again")->allow_extra_args(false);
+  app.add_flag("--check", check, "Only say what is wrong with the configuration");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  daemon::Config config;
+  try {
+    config = daemon::load_config(file, overrides);
+  } catch (const Error& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 2;
+  }
+  if (check) {
+    std::puts("the configuration is fine");
+    return 0;
+  }
+  try {
+    return daemon::run(file, overrides, std::move(config));
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "fastsagd: %s\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,18 @@
+#pragma once
+// The commands of `fastsag`, one a file: each adds itself to the parser, and its callback does the work.
+//
+// Errors: fastsag::Error while working (exit 1), UsageError where something wrong was asked for (exit 2).
+#include <CLI/CLI.hpp>
+
+#include "dsp/error.h"
+
+namespace fastsag::daemon {
+
+class UsageError : public Error {
+ public:
+  using Error::Error;
+};
+
+void add_render(CLI::App& app);
+
+}  // namespace fastsag::daemon

@@ -1,0 +1,114 @@
+// fastsag render: a recording in, the recording with its accompaniment out, faster than real time.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "daemon/cli.h"
+#include "daemon/durations.h"
+#include "daemon/render.h"
+#include "daemon/sound_file.h"
+
+namespace fastsag::daemon {
+namespace {
+
+struct Arguments {
+  RenderOptions render;
+  model::AccompanistOptions model;
+  std::string mode = "delayed";
+  bool json = false;
+};
+
+void show_progress(double done) {
+  constexpr int kWidth = 40;
+  static int shown = -1;
+  const int filled = static_cast<int>(done * kWidth), percent = static_cast<int>(done * 100);
+  if (percent == shown) return;
+  shown = percent;
+  std::fprintf(stderr, "\r[%s%s] %3d %%%s", std::string(static_cast<size_t>(filled), '#').c_str(),
+               std::string(static_cast<size_t>(kWidth - filled), ' ').c_str(), percent, done >= 1 ? "\n" : "");
+}
+
+nlohmann::json to_json(const Arguments& arguments, const RenderReport& report) {
+  std::vector<double> window_ms;
+  Durations durations;
+  for (const double window_s : report.window_s) {
+    window_ms.push_back(std::round(window_s * 1e5) / 100);
+    durations.add(window_s);
+  }
+  const auto loudness = [](double lufs) { return std::isfinite(lufs) ? nlohmann::json(lufs) : nlohmann::json(); };
+  const double sample_s = 1.0 / report.room.sample_rate;
+  return {{"voice", arguments.render.voice.string()},
+          {"mix", arguments.render.mix.string()},
+          {"preset", arguments.model.preset},
+          {"mode", arguments.mode},
+          {"seed", arguments.render.room.seed},
+          {"sample_rate", report.room.sample_rate},
+          {"voice_s", report.voice_s},
+          {"wall_s", report.wall_s},
+          {"real_time_factor", report.wall_s / report.voice_s},
+          {"windows", report.room.windows},
+          {"dropped", report.room.dropped},
+          {"errors", report.room.errors},
+          {"stale", report.room.stale},
+          {"stale_s", static_cast<double>(report.room.stale_samples) * sample_s},
+          {"gaps", report.room.gaps},
+          {"gap_s", static_cast<double>(report.room.gap_samples) * sample_s},
+          {"delay_ms", report.room.delay_ms},
+          {"lead_ms", report.room.lead_ms},
+          {"voice_lufs", loudness(report.voice_lufs)},
+          {"accompaniment_lufs", loudness(report.accompaniment_lufs)},
+          {"window_p50_ms", durations.percentile(0.5) * 1000},
+          {"window_p95_ms", durations.percentile(0.95) * 1000},
+          {"window_ms", window_ms}};
+}
+
+void run(Arguments& arguments) {
+  try {
+    SoundReader probe(arguments.render.voice);
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
+  arguments.render.room.mode = *parse_mode(arguments.mode);
+  arguments.render.room.reserve_s = arguments.render.room.hop_s + 0.5;
+  arguments.model.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  if (isatty(STDERR_FILENO) && !arguments.json) arguments.render.progress = show_progress;
+  const auto accompanist = model::load_accompanist(arguments.model);
+  const RenderReport report = render(*accompanist, arguments.render);
+  if (arguments.json) {
+    std::printf("%s\n", to_json(arguments, report).dump(2).c_str());
+  } else {
+    std::printf("%s: %.1f s of voice in %.1f s (%.1f times real time), %lld windows, accompaniment at %.1f LUFS\n",
+                arguments.render.mix.c_str(), report.voice_s, report.wall_s, report.voice_s / report.wall_s,
+                static_cast<long long>(report.room.windows), report.accompaniment_lufs);
+  }
+  if (report.room.errors > 0)
+    throw Error("the model failed in " + std::to_string(report.room.errors) + " windows; the accompaniment has holes there");
+}
+
+}  // namespace
+
+void add_render(CLI::App& app) {
+  auto arguments = std::make_shared<Arguments>();
+  auto& render = arguments->render;
+  auto* command = app.add_subcommand("render", "Makes the accompaniment to a recorded voice");
+  command->add_option("VOCAL", render.voice, "The recording: any sound file")->required();
+  command->add_option("-o,--output", render.mix, "Voice and accompaniment together (.wav, .flac, .ogg)")->required();
+  command->add_option("--accompaniment", render.accompaniment, "The accompaniment alone, also aligned to the voice");
+  command->add_option("--plan", render.plan, "Chords and notes as JSON");
+  command->add_option("--preset", arguments->model.preset, "The model: a preset's name or the path of a .toml file")->capture_default_str();
+  command->add_option("--mode", arguments->mode, "Where windows are written: behind the voice, or ahead of it")
+      ->check(CLI::IsMember({"delayed", "live"}))->capture_default_str();
+  command->add_option("--hop", render.room.hop_s, "Seconds a window adds")->check(CLI::Range(0.2, 4.0))->capture_default_str();
+  command->add_option("--steps", arguments->model.steps, "Denoiser evaluations; the preset's where not given")->check(CLI::Range(1, 1000));
+  command->add_option("--seed", render.room.seed, "Another number, another accompaniment")->capture_default_str();
+  command->add_option("--bpm", render.bpm, "The tempo, with a beat at the beginning; heard where not given")->check(CLI::Range(30.0, 300.0));
+  command->add_option("--device", arguments->model.device, "cpu, cuda or cuda:N")->capture_default_str();
+  command->add_flag("--json", arguments->json, "Print one JSON object");
+  command->callback([arguments] { run(*arguments); });
+}
+
+}  // namespace fastsag::daemon
