@@ -276,23 +276,27 @@ TEST(Timeline, NeverClicks) {
 // is decided anew each time; whatever is decided, nobody hears a click.
 TEST(Timeline, NeverClicksBetweenThreads) {
   constexpr int kReaders = 2;
-  constexpr int64_t kBlock = 64, kBlocks = 40'000;
+  constexpr int64_t kBlock = 128, kBlocks = 4000;
   constexpr float kLevels[] = {0.2f, 0.6f, 1.0f};
   Timeline timeline(4 * kRate, kRate);
   ASSERT_EQ(timeline.add_reader(), 0);
   ASSERT_EQ(timeline.add_reader(), 1);
   ASSERT_TRUE(timeline.write({0, 1000, std::vector<float>(3000, 0.6f)}));
-  std::atomic<int64_t> position{0}, attempts{0};
+  std::array<std::atomic<int64_t>, kReaders> positions{};
+  std::atomic<int64_t> attempts{0};
   std::atomic<int> reading{kReaders};
   std::array<float, kReaders> jumps{};
   std::array<Timeline::Read, kReaders> totals;
   const auto play = [&](size_t id) {
     std::vector<float> out(kBlock);
     float last = 0.6f;
+    int64_t attempts_seen = -1;
     for (int64_t block = 0; block < kBlocks; ++block) {
-      if (id == 0) position = block * kBlock;
+      positions[id] = block * kBlock;
       // Nobody runs away from the others, on however few cores.
-      while (attempts.load() < block || position.load() + 8 * kBlock < block * kBlock) std::this_thread::yield();
+      while (attempts.load() == attempts_seen || positions[1 - id].load() + 8 * kBlock < block * kBlock)
+        std::this_thread::yield();
+      attempts_seen = attempts.load();
       const auto counts = timeline.read(static_cast<int>(id), block * kBlock, out);
       totals[id].fresh += counts.fresh;
       totals[id].stale += counts.stale;
@@ -300,6 +304,7 @@ TEST(Timeline, NeverClicksBetweenThreads) {
       jumps[id] = std::max(jumps[id], largest_jump(out, last));
       last = out.back();
     }
+    positions[id] = kBlocks * kBlock;
     --reading;
   };
   std::thread first(play, 0), second(play, 1);
@@ -307,7 +312,8 @@ TEST(Timeline, NeverClicksBetweenThreads) {
   const auto draw = [&](int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(random); };
   int64_t last_begin = 0;
   for (; reading > 0; ++attempts) {
-    const int64_t begin = position.load() + draw(-kBlock, 4 * kBlock), size = draw(4000, 8000);
+    const int64_t begin = positions[0].load() + draw(-kBlock, 4 * kBlock), size = draw(4000, 8000);
+    std::this_thread::yield();
     if (begin < last_begin + kCrossfade) continue;  // crossfades within crossfades are steeper than one
     if (timeline.write({begin, begin + size / 2, std::vector<float>(static_cast<size_t>(size), kLevels[draw(0, 2)])}))
       last_begin = begin;
