@@ -1,0 +1,23 @@
+#pragma once
+// The denoiser network of the lite preset: what a score cannot say is predicted from mu and a noisy residual. One
+// dimension, over time, whole mel columns as channels: it mixes all frequencies in every layer.
+//
+// Shapes: x, mu [B][T][100]; mask [B][T][1] or undefined; c_noise [B] -> [B][T][100]. Fits DenoiserNetwork (edm.h).
+// Source: FiLM, Perez et al. 2018; blocks of nn/temporal.h.
+#include <torch/torch.h>
+
+namespace fastsag::model {
+
+class DenoiserImpl : public torch::nn::Module {
+ public:
+  DenoiserImpl();
+  torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& mask, const torch::Tensor& mu,
+                        const torch::Tensor& c_noise);
+
+ private:
+  torch::nn::Linear in_, level_, film_, out_;
+  torch::nn::ModuleList blocks_;
+};
+TORCH_MODULE(Denoiser);
+
+}  // namespace fastsag::model

@@ -1,0 +1,92 @@
+#include "model/train/audio_corpus.h"
+
+#include <cmath>
+#include <sndfile.hh>
+
+#include "dsp/error.h"
+#include "dsp/mel.h"
+#include "model/atomic_file.h"
+
+namespace fastsag::model {
+namespace {
+
+SndfileHandle open_sound(const std::filesystem::path& file) {
+  SndfileHandle sound(file.string());
+  if (!sound) throw Error(file.string() + " cannot be read as a sound file: " + sound.strError());
+  if (sound.samplerate() != kSampleRate || sound.channels() != 1)
+    throw Error(file.string() + " is " + std::to_string(sound.samplerate()) + " Hz with " +
+                std::to_string(sound.channels()) + " channels; the corpus must be 24000 Hz mono");
+  return sound;
+}
+
+int64_t samples_of(double seconds) { return std::llround(seconds * kSampleRate); }
+
+}  // namespace
+
+AudioSong::AudioSong(const Song& song, std::filesystem::path cache)
+    : name_(song.name),
+      sound_(song.no_vocals),
+      cache_(std::move(cache)),
+      frames_(dsp::mel_frames(open_sound(song.no_vocals).frames())) {
+  notes_.reserve(song.notes.size());
+  for (const SongNote& note : song.notes)
+    notes_.push_back(
+        {samples_of(note.onset), samples_of(note.onset + note.duration), note.pitch, note.velocity, note.channel});
+}
+
+std::vector<float> AudioSong::wave(int64_t begin, int64_t count) const {
+  std::vector<float> samples(static_cast<size_t>(count));
+  SndfileHandle sound = open_sound(sound_);
+  const int64_t first = std::max<int64_t>(begin, 0), last = std::min<int64_t>(begin + count, sound.frames());
+  if (last <= first) return samples;
+  sound.seek(first, SEEK_SET);
+  if (sound.read(samples.data() + (first - begin), last - first) != last - first)
+    throw Error(sound_.string() + " ends before its header says; render it again with tools/make_corpus");
+  return samples;
+}
+
+torch::Tensor AudioSong::cached_mel() const {
+  namespace fs = std::filesystem;
+  const int64_t values = frames_ * dsp::kMelBands;
+  const bool fresh = fs::exists(cache_) && fs::file_size(cache_) == static_cast<uintmax_t>(values) * 2 &&
+                     fs::last_write_time(cache_) >= fs::last_write_time(sound_);
+  if (!fresh) {
+    std::vector<float> mel = dsp::mel(wave(0, frames_ * dsp::kMelHop));
+    dsp::normalise(mel);
+    const torch::Tensor half =
+        torch::from_blob(mel.data(), {dsp::kMelBands, frames_}).t().to(torch::kHalf).contiguous();
+    fs::create_directories(cache_.parent_path());
+    AtomicFile file(cache_);
+    file.write({static_cast<const std::byte*>(half.const_data_ptr()), static_cast<size_t>(values) * 2});
+    file.commit();
+  }
+  return torch::from_file(cache_.string(), /*shared=*/false, values, torch::kHalf).view({frames_, dsp::kMelBands});
+}
+
+torch::Tensor AudioSong::mel(int64_t first_frame, int64_t count) const {
+  if (!mel_.defined()) mel_ = cached_mel();
+  return mel_.narrow(0, first_frame, count).to(torch::kFloat);
+}
+
+AudioCorpus::AudioCorpus(const std::filesystem::path& folder, const std::string& split) {
+  for (const Song& song : load_songs(folder, split))
+    if (!song.no_vocals.empty()) songs_.emplace_back(song, folder / "mel_cache" / (song.name + ".mel16"));
+  if (songs_.empty())
+    throw Error(folder.string() + " holds no NAME_no_vocals.flac of the split \"" + split +
+                "\"; render it with tools/make_corpus");
+}
+
+Crop AudioCorpus::crop(Chance& chance, int64_t frames) const {
+  int64_t places = 0;
+  for (const AudioSong& song : songs_) places += std::max<int64_t>(song.frames() - frames + 1, 0);
+  if (places == 0) throw Error("no song of the corpus is " + std::to_string(frames) + " frames long");
+  auto place = static_cast<int64_t>(chance.uniform() * static_cast<double>(places));
+  for (const AudioSong& song : songs_) {
+    const int64_t here = std::max<int64_t>(song.frames() - frames + 1, 0);
+    if (place < here) return {&song, place};
+    place -= here;
+  }
+  return {&songs_.front(), 0};  // not reached: places are the sum of the above
+}
+
+}  // namespace fastsag::model

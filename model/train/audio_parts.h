@@ -1,0 +1,86 @@
+#pragma once
+// The parts of the lite model that are trained on sound: prior (notes -> mel), diffusion (what the prior leaves), and
+// the magnitude net of the vocoder. All need the corpus rendered.
+//
+// Losses. prior: MSE + .1 L1 + .5 MSE of the templates alone; the paper's -ln N(y; mu, 1) is half the first term plus a
+// constant, so both have the same minimum. diffusion: EDM's weighted MSE, residual form, mu detached. magnitude: what
+// an ear would notice first at each level: quiet bins by their logarithm, loud ones by their share.
+#include <memory>
+
+#include "model/edm.h"
+#include "model/nn/denoiser.h"
+#include "model/nn/magnitude_net.h"
+#include "model/nn/note_renderer.h"
+#include "model/train/audio_corpus.h"
+#include "model/train/part.h"
+
+namespace fastsag::model {
+
+struct AudioSplits {
+  AudioCorpus train, validate;
+  explicit AudioSplits(const std::filesystem::path& folder) : train(folder, "train"), validate(folder, "validate") {}
+};
+using SharedAudio = std::shared_ptr<const AudioSplits>;  // one a process: all parts read the same songs
+
+class PriorPart : public Part {
+ public:
+  explicit PriorPart(SharedAudio audio, int64_t batch = 8) : audio_(std::move(audio)), batch_(batch) {}
+  std::string name() const override { return "prior"; }
+  torch::nn::Module& module() override { return *renderer_; }
+  NoteRenderer renderer() { return renderer_; }
+  PartOptions options() const override;
+  int64_t batch() const override { return batch_; }
+  torch::Tensor loss(const BatchKey& key, std::map<std::string, double>& figures) override;
+  std::map<std::string, double> validate() override;
+
+ private:
+  SharedAudio audio_;
+  int64_t batch_;
+  NoteRenderer renderer_;
+};
+
+class DiffusionPart : public Part {
+ public:
+  // The renderer is used as it is, and never changed: load it, or share PriorPart's.
+  DiffusionPart(SharedAudio audio, NoteRenderer renderer, EdmOptions edm = lite_edm_options(), int64_t batch = 8)
+      : audio_(std::move(audio)), renderer_(std::move(renderer)), edm_(edm), batch_(batch) {}
+  std::string name() const override { return "diffusion"; }
+  torch::nn::Module& module() override { return *denoiser_; }
+  PartOptions options() const override;
+  int64_t batch() const override { return batch_; }
+  torch::Tensor loss(const BatchKey& key, std::map<std::string, double>& figures) override;
+  std::map<std::string, double> validate() override;
+
+ private:
+  SharedAudio audio_;
+  NoteRenderer renderer_;
+  EdmOptions edm_;
+  int64_t batch_;
+  Denoiser denoiser_;
+};
+
+class MagnitudePart : public Part {
+ public:
+  explicit MagnitudePart(SharedAudio audio, int64_t batch = 12) : audio_(std::move(audio)), batch_(batch) {}
+  std::string name() const override { return "magnitude"; }
+  torch::nn::Module& module() override { return *net_; }
+  MagnitudeNet net() { return net_; }
+  PartOptions options() const override;
+  int64_t batch() const override { return batch_; }
+  torch::Tensor loss(const BatchKey& key, std::map<std::string, double>& figures) override;
+  std::map<std::string, double> validate() override;
+
+ private:
+  SharedAudio audio_;
+  int64_t batch_;
+  MagnitudeNet net_;
+};
+
+// mel [B][T][100] and magnitude [B][T][513] of waves with 384 samples of margin on either side, [B][256 T + 768].
+struct Spectra {
+  torch::Tensor mel, magnitude;
+};
+Spectra spectra_of(const torch::Tensor& waves);
+torch::Tensor magnitude_loss(const torch::Tensor& ln_predicted, const torch::Tensor& magnitude);
+
+}  // namespace fastsag::model
