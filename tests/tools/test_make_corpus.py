@@ -50,7 +50,8 @@ def write_song(folder: pathlib.Path, name: str) -> None:
     song.mkdir(parents=True)
     tracks = {"MELODY": [(2 * i, 2 * i + 1.9, pitch, 90) for i, pitch in enumerate((60, 64, 67, 69))],
               "BRIDGE": [(0, 8, 84, 100)],
-              "PIANO": [(i, i + 1, pitch, 110) for i in range(8) for pitch in ((48, 55, 64) if i < 4 else (45, 52, 60))]}
+              "PIANO": [(i, i + 1, pitch, 110) for i in range(8)
+                        for pitch in ((48, 55, 64) if i < 4 else (45, 52, 60))]}
     midi_file(song / f"{name}.mid", tracks)
     (song / "beat_midi.txt").write_text("".join(f"{i / 2} {1 - i % 2:.1f} {float(i % 4 == 0)}\n" for i in range(8)))
     (song / "chord_midi.txt").write_text("0.0\t2.0\tC:maj\n2.0\t4.0\tA:min/b3\n4.0\t5.0\tN\n")
@@ -173,8 +174,9 @@ class Program(unittest.TestCase):
 
     @classmethod
     def make(cls, out, *more, train=1, seed=3, source=None, expect=0):
-        command = [ROOT / "tools" / "make_corpus", source or cls.base / "in", "--out", out, "--render-train", str(train),
-                   "--render-validate", "0", "--render-test", "2", "--seed", str(seed), *more]
+        command = [ROOT / "tools" / "make_corpus", source or cls.base / "in", "--out", out,
+                   "--render-train", str(train), "--render-validate", "0", "--render-test", "2",
+                   "--seed", str(seed), *more]
         done = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True)
         assert done.returncode == expect, done.stderr
         return done.stdout + done.stderr
@@ -192,7 +194,7 @@ class Program(unittest.TestCase):
             self.assertEqual((song["name"], song["split"]), (name, split))
             self.assertEqual(len(song["melody"]), 4)
             self.assertEqual(len(song["notes"]), 24)  # the BRIDGE's note is not among them
-            self.assertEqual(song["notes"][0][:2], [0, .495])  # a quarter at 120, 5 ms off before the key is struck again
+            self.assertEqual(song["notes"][0][:2], [0, .495])  # a quarter at 120, less 5 ms: the key is struck again
             self.assertEqual(song["beats"][4], [2.0, 1])
             self.assertEqual(song["seconds"], 6)  # 4 s of notes, a second of tail, whole seconds
 

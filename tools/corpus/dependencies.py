@@ -9,7 +9,7 @@ PINS = pathlib.Path(__file__).resolve().parent.parent / "requirements-corpus.txt
 
 
 def provide() -> None:
-    """Puts a virtual environment with the pins in front of sys.path; creates it the first time (seconds, needs PyPI)."""
+    """Puts a virtual environment with the pins in front of sys.path; made the first time (seconds, needs PyPI)."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # one worker process a core: threads inside them only get in the way
     user_cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     cache = pathlib.Path(os.environ.get("FASTSAG_CACHE") or pathlib.Path(user_cache) / "fastsag")

@@ -2,8 +2,8 @@
 
 Pitches are MIDI keys, times are seconds, rounded to .1 ms (the audio is rendered from the rounded ones).
 
-A piano note is what one key does: pedal and other controllers are left out, a key struck again ends its earlier note 5 ms
-before, no note is shorter than 30 ms. The audio is therefore a function of the notes alone. BRIDGE (a second
+A piano note is what one key does: pedal and other controllers are left out, a key struck again ends its earlier note
+5 ms before, no note is shorter than 30 ms. The audio is therefore a function of the notes alone. BRIDGE (a second
 melody) is left out of the accompaniment.
 """
 
@@ -163,8 +163,8 @@ def one_voice(notes: list) -> list:
 
 
 def read_beats(text: bytes) -> list:
-    """[time, downbeat]. Of the file's two flags the second marks bars of four (839 of 880 songs change chords there most
-    often), the first bars of three (29 songs; there the second marks every other bar)."""
+    """[time, downbeat]. Of the file's two flags the second marks bars of four (838 of 880 songs change chords there
+    most often), the first bars of three (29 songs; there the second marks every other bar)."""
     rows = [[float(field) for field in line] for line in lines_of(text)]
     marked = [index for index, row in enumerate(rows) if row[1] > 0]
     gaps = collections.Counter(b - a for a, b in zip(marked, marked[1:]))

@@ -1,8 +1,8 @@
 """Melody -> something that is sung: the simplest synthesis that has what a pitch and beat tracker must cope with.
 
-A singer (formants, tilt, vibrato, portamento, intonation, breath, loudness, noise floor) is drawn once a song; every note gets
-a vowel, i.e. one period of a wave made from harmonics under four formants, read at the pace of a pitch curve that
-is continuous over the whole song. On top: breath, consonants, breathing in, scoops, slow drift of the pitch.
+A singer (formants, tilt, vibrato, portamento, intonation, breath, loudness, noise floor) is drawn once a song; every
+note gets a vowel, i.e. one period of a wave made from harmonics under four formants, read at the pace of a pitch curve
+that is continuous over the whole song. On top: breath, consonants, breathing in, scoops, slow drift of the pitch.
 Notes are not in time: their onsets are off by a normal error of `timing_sd_s`.
 24 kHz mono float. All randomness comes from the generator that is passed in.
 """
@@ -53,7 +53,8 @@ def draw_singer(rng: np.random.Generator) -> Singer:
         formant_scale=rng.uniform(.85, 1.2), tilt=rng.uniform(.8, 1.7),
         vibrato_hz=rng.uniform(4.8, 6.5), vibrato_depth=rng.uniform(.1, .6), portamento_s=rng.uniform(.02, .08),
         intonation=float(np.clip(rng.normal(0, .1), -.3, .3)), detune=.1,
-        breath=decibel(rng.uniform(-45, -28)), level=decibel(rng.uniform(-28, -16)), floor=decibel(rng.uniform(-75, -50)),
+        breath=decibel(rng.uniform(-45, -28)), level=decibel(rng.uniform(-28, -16)),
+        floor=decibel(rng.uniform(-75, -50)),
         phases=rng.normal(0, .6, TABLE // 2 + 1))
 
 
@@ -144,7 +145,8 @@ def loudness_curve(notes: list[SungNote], samples: int, rng: np.random.Generator
         from_gain = 0. if not note.legato else rng.uniform(0, .15) if note.consonant else rng.uniform(.45, .9)
         rise = from_gain + (1 - from_gain) * np.minimum(1, since / attack)
         fall = np.clip(since[::-1] / release, 0, 1) if not follows else 1.
-        curve[first:last] = np.maximum(curve[first:last] * (not note.legato), note.gain * rise * fall * np.exp(-.25 * since))
+        shape = note.gain * rise * fall * np.exp(-.25 * since)
+        curve[first:last] = shape if note.legato else np.maximum(curve[first:last], shape)
         if note.legato and note.consonant:  # the mouth closes before the consonant
             closing = control_index(note.begin - rng.uniform(.03, .06), steps)
             curve[closing:first] *= np.linspace(1, from_gain, first - closing)
@@ -178,10 +180,7 @@ def add_vowel(tone: np.ndarray, place: np.ndarray, note: SungNote, follows: bool
     ramp = np.linspace(0, 1, int(2 * blend * SAMPLE_RATE), dtype=np.float32)[:wave.size]
     if note.legato:
         wave[:ramp.size] *= ramp
-    if follows:
-        wave[wave.size - ramp.size:] *= ramp[::-1]
-    else:  # another note may begin within the release: the later one wins
-        wave[wave.size - ramp.size:] *= ramp[::-1]
+    wave[wave.size - ramp.size:] *= ramp[::-1]
     tone[begin:end] += wave
 
 
