@@ -1,7 +1,7 @@
 #pragma once
 // Look-ahead limiter, the last thing before a device or a wire: no sample leaves it above -1 dBFS, whatever comes in
-// (what is not a number becomes silence). It turns down ahead of a peak, within the latency, and comes back slowly, so that
-// peaks are not clipped but lowered.
+// (what is not a number becomes silence). It turns down ahead of a peak, within the latency, and comes back slowly, so
+// that peaks are not clipped but lowered.
 //
 // Threads: one thread an object. Real-time: no allocation after construction, constant work a sample on average.
 #include <cstdint>
@@ -32,7 +32,7 @@ class Limiter {
   float release_;
   std::vector<float> delay_;     // the last latency_ + 1 samples
   std::vector<float> envelope_;  // the last latency_ + 1 gains, each no higher than what latency_ samples need
-  std::vector<Need> needs_;      // of the last latency_ + 1 samples those lower than all after them: a queue, lowest first
+  std::vector<Need> needs_;  // of the last latency_ + 1 samples those lower than all after them: a queue, lowest first
   size_t first_need_ = 0, need_count_ = 0;
   size_t at_ = 0;
   int64_t time_ = 0;

@@ -34,7 +34,8 @@ struct LoudnessMeter::State {
       : ebur128(ebur128_init(1, static_cast<unsigned long>(std::max(sample_rate, 0)),
                              EBUR128_MODE_I | EBUR128_MODE_S | EBUR128_MODE_HISTOGRAM)) {
     if (!ebur128)
-      throw Error("loudness meter: cannot measure at " + std::to_string(sample_rate) + " Hz; expected 16 Hz to 2.8 MHz");
+      throw Error("loudness meter: cannot measure at " + std::to_string(sample_rate) +
+                  " Hz; expected 16 Hz to 2.8 MHz");
   }
   ~State() { ebur128_destroy(&ebur128); }
   double value(int (*measure)(ebur128_state*, double*)) const {

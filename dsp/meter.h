@@ -1,6 +1,7 @@
 #pragma once
 // How loud it is: a level for displays, and loudness as people hear it.
-// Units: dB relative to full scale (a full-scale square wave has 0 dB peak and 0 dB RMS), LUFS; kSilenceDb at the least.
+// Units: dB relative to full scale (a full-scale square wave has 0 dB peak and 0 dB RMS), LUFS; kSilenceDb at the
+// least.
 #include <atomic>
 #include <cstdint>
 #include <memory>

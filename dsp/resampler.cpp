@@ -14,9 +14,12 @@ namespace {
 
 int converter_type(ResampleQuality quality) {
   switch (quality) {
-    case ResampleQuality::kFast: return SRC_SINC_FASTEST;
-    case ResampleQuality::kGood: return SRC_SINC_MEDIUM_QUALITY;
-    case ResampleQuality::kBest: break;
+    case ResampleQuality::kFast:
+      return SRC_SINC_FASTEST;
+    case ResampleQuality::kGood:
+      return SRC_SINC_MEDIUM_QUALITY;
+    case ResampleQuality::kBest:
+      break;
   }
   return SRC_SINC_BEST_QUALITY;
 }
@@ -75,7 +78,8 @@ void Resampler::convert(std::span<const float> in, std::vector<float>& out) {
   }
   std::array<float, 512> chunk;
   int64_t made = std::ssize(chunk);
-  // The converter swallows input before it has given all the output of it: asked again until it fills no chunk any more.
+  // The converter swallows input before it has given all the output of it: asked again until it fills no chunk any
+  // more.
   while (!in.empty() || made == std::ssize(chunk)) {
     SRC_DATA data{};
     data.data_in = in.data();

@@ -12,7 +12,8 @@
 
 namespace fastsag::dsp {
 
-// Stop-band and bandwidth of the filter against its cost: kFast 97 dB and 80 %, kGood 121 dB and 90 %, kBest 144 dB and 96 %.
+// Stop-band and bandwidth of the filter against its cost: kFast 97 dB and 80 %, kGood 121 dB and 90 %, kBest 144 dB and
+// 96 %.
 enum class ResampleQuality { kFast, kGood, kBest };
 
 class Resampler {

@@ -52,8 +52,9 @@ bool Timeline::write(const Slice& slice) {
   const int64_t size = std::ssize(slice.samples);
   if (slice.final_end <= slice.begin || slice.final_end > slice.begin + size || size > std::ssize(samples_) / 2)
     throw Error("timeline: a slice of " + std::to_string(size) + " samples from " + std::to_string(slice.begin) +
-                ", final to " + std::to_string(slice.final_end) + "; expected begin < final end <= begin + samples, and " +
-                "no more than " + std::to_string(std::ssize(samples_) / 2) + " samples");
+                ", final to " + std::to_string(slice.final_end) +
+                "; expected begin < final end <= begin + samples, and " + "no more than " +
+                std::to_string(std::ssize(samples_) / 2) + " samples");
   if (!passed(slice.begin)) {
     store({slice.begin, slice.final_end, slice.begin + size, used_}, joined_head(slice), slice.samples);
     if (publish(slice.begin)) {
@@ -175,9 +176,9 @@ Timeline::View Timeline::view(int64_t segment_count, int64_t position) const {
   View view;
   for (int64_t number = segment_count - 1; number >= 0; --number) {
     const auto& shared = segments_[static_cast<size_t>(number % kMaxSegments)];
-    const Segment segment{shared.begin.load(std::memory_order_acquire), shared.final_end.load(std::memory_order_acquire),
-                          shared.reserve_end.load(std::memory_order_acquire),
-                          shared.offset.load(std::memory_order_acquire)};
+    const Segment segment{
+        shared.begin.load(std::memory_order_acquire), shared.final_end.load(std::memory_order_acquire),
+        shared.reserve_end.load(std::memory_order_acquire), shared.offset.load(std::memory_order_acquire)};
     if (number <= storing_segment_.load(std::memory_order_relaxed) - kMaxSegments) {
       view.forgotten = true;
       break;
@@ -246,8 +247,8 @@ void Timeline::smooth_jump(Player& player, int64_t segment_count, int64_t begin,
   std::array<float, 256> old;
   for (int64_t i = 0; i < std::ssize(out) && player.faded < fade_out_;) {
     const int64_t count = std::min({std::ssize(out) - i, fade_out_ - player.faded, std::ssize(old)});
-    play(view(player.old_segment_count, player.old_next), player.old_next, std::span(old).first(static_cast<size_t>(count)),
-         kAfterAll);
+    play(view(player.old_segment_count, player.old_next), player.old_next,
+         std::span(old).first(static_cast<size_t>(count)), kAfterAll);
     for (int64_t k = 0; k < count; ++k) {
       const float gain = fade_out_gain(player.faded + k, fade_out_);
       auto& sample = out[static_cast<size_t>(i + k)];

@@ -7,8 +7,9 @@
 //
 // A slice is joined to what would have been played at its begin, the older slice's reserve, by an equal-power crossfade
 // that knows how alike the two are; where nothing would have been played it fades in (not at the start of the song).
-// A slice is refused, and counted as dropped, when a reader has already played past its begin: late slices are not queued.
-// Reserves shorter than the crossfade fade out before the next slice fades in: audible as a dip, not as a click.
+// A slice is refused, and counted as dropped, when a reader has already played past its begin: late slices are not
+// queued. Reserves shorter than the crossfade fade out before the next slice fades in: audible as a dip, not as a
+// click.
 //
 // Threads: one writer (write, reset), up to kMaxReaders readers, each on one thread at a time; counters from anywhere.
 // Real-time: readers are wait-free, no allocation. The writer is not for the audio callback (it may throw).
@@ -43,10 +44,10 @@ class Timeline {
   // Writer.
   bool write(const Slice& slice);    // false: too late, dropped
   void reset(int64_t position = 0);  // a new song that starts here: forgets every slice
-  int64_t final_end() const { return final_end_.load(std::memory_order_acquire); }      // of the newest slice
+  int64_t final_end() const { return final_end_.load(std::memory_order_acquire); }  // of the newest slice
   int64_t reserve_end() const { return reserve_end_.load(std::memory_order_acquire); }
   int64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
-  int64_t written() const { return written_.load(std::memory_order_relaxed); }          // slices accepted
+  int64_t written() const { return written_.load(std::memory_order_relaxed); }  // slices accepted
 
   // Readers.
   int add_reader();  // its id; throws fastsag::Error when there are kMaxReaders already
@@ -71,11 +72,11 @@ class Timeline {
   struct View;  // the segments that matter from a position on, as of one published state
   // What a reader remembers between its blocks.
   struct Player {
-    int64_t next = kBeforeAll;    // the position after the last block
-    int64_t segment_count = 0;    // the state that the last block was of
-    int64_t old_next = 0;         // where the sound before the last jump would go on, and in which state
+    int64_t next = kBeforeAll;  // the position after the last block
+    int64_t segment_count = 0;  // the state that the last block was of
+    int64_t old_next = 0;       // where the sound before the last jump would go on, and in which state
     int64_t old_segment_count = 0;
-    int64_t faded = kAfterAll;    // samples since the jump
+    int64_t faded = kAfterAll;  // samples since the jump
   };
   static constexpr int64_t kMaxSegments = 256;
   static constexpr int64_t kBeforeAll = std::numeric_limits<int64_t>::min() / 2;

@@ -32,7 +32,23 @@ TEST(Limiter, CeilingHoldsForEverySample) {
   }
 }
 
-// The clamp at the end is for rounding only: the gain alone keeps the ceiling. It is seen in the ratio of out to in.
+// The clamp at the end is for rounding only: the gain alone brings every sample under the ceiling.
+TEST(Limiter, TheGainIsLowEnoughBeforeAPeakComes) {
+  std::mt19937 random(14);
+  std::uniform_real_distribution<float> any(-1, 1);
+  Limiter limiter(48000);
+  std::vector<float> in(30000);
+  for (float& sample : in) sample = any(random) * (any(random) > 0.99f ? 50.0f : 1.0f);  // a peak every 200 samples
+  const auto latency = static_cast<size_t>(limiter.latency_samples());
+  for (size_t i = 0; i < in.size(); ++i) {
+    float sample = in[i];
+    limiter.process({&sample, 1});
+    const float was = i < latency ? 0 : in[i - latency];
+    ASSERT_LE(std::abs(was * limiter.gain()), Limiter::kCeiling * 1.00001f) << i;
+  }
+}
+
+// A sine of twice full scale stays a sine.
 TEST(Limiter, LowersPeaksInsteadOfClippingThem) {
   Limiter limiter(48000);
   std::vector<float> in(48000);

@@ -99,7 +99,8 @@ TEST_P(ResamplerRates, AnImpulseAtTheEdgesStays) {
   in[4799] = 1;
   out = resample(in, from, to);
   const double expected = std::min(4799 * to / from, static_cast<double>(out.size() - 1));
-  EXPECT_NEAR(static_cast<double>(std::ranges::max_element(out) - out.begin()), expected, 0.51 * std::max(1.0, to / from));
+  EXPECT_NEAR(static_cast<double>(std::ranges::max_element(out) - out.begin()), expected,
+              0.51 * std::max(1.0, to / from));
 }
 
 TEST_P(ResamplerRates, AToneStaysTheSameTone) {

@@ -92,14 +92,15 @@ TEST(Timeline, TheFirstSampleOfASongIsNotFaded) {
 TEST(Timeline, SlicesThatAgreeAreJoinedWithoutATrace) {
   Song song;
   const auto value = [](int64_t position) { return 0.5f * sine(position, 440); };
-  for (int64_t begin = 0; begin < 4 * kRate; begin += kRate) ASSERT_TRUE(song.write(begin, begin + kRate, begin + 2 * kRate, value));
+  for (int64_t begin = 0; begin < 4 * kRate; begin += kRate)
+    ASSERT_TRUE(song.write(begin, begin + kRate, begin + 2 * kRate, value));
   const auto out = song.read(0, 4 * kRate);
   EXPECT_EQ(song.counts.fresh, 4 * kRate);
   for (int64_t i = 0; i < std::ssize(out); ++i) ASSERT_NEAR(out[static_cast<size_t>(i)], value(i), 1e-6) << i;
 }
 
-// A sine of amplitude a moves by no more than a * w a sample (w = 2 pi f / rate). Gains of a crossfade add up to at most
-// 2.31 (two sines that cancel out) and turn by at most pi a 1440 samples.
+// A sine of amplitude a moves by no more than a * w a sample (w = 2 pi f / rate). Gains of a crossfade add up to at
+// most 2.31 (two sines that cancel out) and turn by at most pi a 1440 samples.
 TEST(Timeline, SinesOfAnyPhaseAndLevelAreJoinedWithoutAClick) {
   std::mt19937 random(31);
   std::uniform_real_distribution<double> any(0, 1);
@@ -173,7 +174,8 @@ TEST(Timeline, ASliceInTheMiddleOfTheFadeOutContinuesIt) {
 
 TEST(Timeline, SlicesWithoutReserveDipButDoNotClick) {
   Song song;
-  for (int64_t begin = 0; begin < 5 * kRate; begin += kRate) ASSERT_TRUE(song.write_level(begin, begin + kRate, begin + kRate, 0.8f));
+  for (int64_t begin = 0; begin < 5 * kRate; begin += kRate)
+    ASSERT_TRUE(song.write_level(begin, begin + kRate, begin + kRate, 0.8f));
   const auto out = song.read(0, 5 * kRate - kFadeOut);
   EXPECT_EQ(song.counts.fresh, 5 * kRate - kFadeOut);
   EXPECT_LT(largest_jump(out, 0.8f), kSteepest);
@@ -241,7 +243,9 @@ TEST(Timeline, HasRoomForFourReaders) {
 // places: no click ever, and the counts tell what was heard.
 TEST(Timeline, NeverClicks) {
   std::mt19937 random(32);
-  const auto draw = [&](int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(random); };
+  const auto draw = [&](int64_t low, int64_t high) {
+    return std::uniform_int_distribution<int64_t>(low, high)(random);
+  };
   constexpr float kLevels[] = {0.2f, 0.6f, 1.0f};
   int64_t dropped = 0, gap = 0, stale = 0, fresh = 0;
   for (int trial = 0; trial < 20; ++trial) {
@@ -261,7 +265,8 @@ TEST(Timeline, NeverClicks) {
         const auto counts = song.timeline.read(readers[i], next[i], out);
         ASSERT_EQ(counts.fresh + counts.stale + counts.gap + counts.waiting, std::ssize(out));
         ASSERT_LE(std::ranges::count_if(out, [](float x) { return x != 0; }), counts.fresh + counts.stale);
-        ASSERT_LT(largest_jump(out, last[i]), kSteepest) << "trial " << trial << ", reader " << i << ", from " << next[i];
+        ASSERT_LT(largest_jump(out, last[i]), kSteepest)
+            << "trial " << trial << ", reader " << i << ", from " << next[i];
         last[i] = out.back();
         next[i] += std::ssize(out);
         gap += counts.gap, stale += counts.stale, fresh += counts.fresh;
@@ -309,7 +314,9 @@ TEST(Timeline, NeverClicksBetweenThreads) {
   };
   std::thread first(play, 0), second(play, 1);
   std::mt19937 random(33);
-  const auto draw = [&](int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(random); };
+  const auto draw = [&](int64_t low, int64_t high) {
+    return std::uniform_int_distribution<int64_t>(low, high)(random);
+  };
   int64_t last_begin = 0;
   for (; reading > 0; ++attempts) {
     const int64_t begin = positions[0].load() + draw(-kBlock, 4 * kBlock), size = draw(4000, 8000);
@@ -324,7 +331,6 @@ TEST(Timeline, NeverClicksBetweenThreads) {
     EXPECT_LT(jumps[id], kSteepest) << "reader " << id;
     EXPECT_EQ(totals[id].fresh + totals[id].stale + totals[id].gap, kBlock * kBlocks);
   }
-  std::printf("%lld written, %lld dropped\n", (long long)timeline.written(), (long long)timeline.dropped());
   EXPECT_GT(timeline.written(), 100) << "the test must have joined slices";
   EXPECT_GT(timeline.dropped(), 0) << "and have been late";
 }

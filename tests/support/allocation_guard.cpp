@@ -38,7 +38,7 @@ thread_local constinit Watch watch;
 #if FASTSAG_ALLOCATION_GUARD
 
 namespace {
-void note(int fastsag::test::Watch::* counter) {
+void note(int fastsag::test::Watch::*counter) {
   if (fastsag::test::watch.on) ++(fastsag::test::watch.*counter);
 }
 void note_allocation() { note(&fastsag::test::Watch::allocations); }

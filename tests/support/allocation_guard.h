@@ -1,6 +1,6 @@
 #pragma once
-// Proof that code is fit for the audio callback: inside a RealTimeScope every allocation, deallocation and mutex lock of
-// this thread is counted, and the end of the scope fails the test if there were any.
+// Proof that code is fit for the audio callback: inside a RealTimeScope every allocation, deallocation and mutex lock
+// of this thread is counted, and the end of the scope fails the test if there were any.
 //
 //   { test::RealTimeScope scope("limiter"); limiter.process(block); }
 //
