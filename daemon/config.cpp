@@ -3,8 +3,8 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
-#include <charconv>
 #include <fstream>
+#include <limits>
 #include <set>
 #include <sstream>
 
@@ -19,20 +19,35 @@ std::string describe(const toml::node& node) {
   node.visit([&](const auto& value) {
     if constexpr (toml::is_table<decltype(value)>) text << "a table";
     else if constexpr (toml::is_array<decltype(value)>) text << "a list";
+    else if constexpr (toml::is_string<decltype(value)>) text << '"' << *value << '"';
     else text << value;
   });
   return text.str();
 }
 
-// Everything wrong so far, a line each.
+// Everything wrong so far, in the order of the file.
 class Errors {
  public:
-  void add(std::string where, const std::string& what) { lines_ += (lines_.empty() ? "" : "\n") + where + ": " + what; }
-  bool empty() const { return lines_.empty(); }
-  const std::string& lines() const { return lines_; }
+  void add(std::string_view file, int64_t line, const std::string& what) {
+    entries_.push_back({line, std::string(file) + ":" + std::to_string(line) + ": " + what});
+  }
+  void add_elsewhere(const std::string& where, const std::string& what) { entries_.push_back({kLast, where + ": " + what}); }
+  bool empty() const { return entries_.empty(); }
+  std::string lines() const {
+    auto sorted = entries_;
+    std::ranges::stable_sort(sorted, {}, &Entry::line);
+    std::string all;
+    for (const auto& entry : sorted) all += (all.empty() ? "" : "\n") + entry.text;
+    return all;
+  }
 
  private:
-  std::string lines_;
+  static constexpr int64_t kLast = std::numeric_limits<int64_t>::max();
+  struct Entry {
+    int64_t line;
+    std::string text;
+  };
+  std::vector<Entry> entries_;
 };
 
 std::string join(const std::vector<std::string>& names) {
@@ -71,20 +86,24 @@ struct Reader {
   Errors errors;
   std::set<std::string> given;  // "section.key"
 
-  void set(std::string_view section, std::string_view name, const toml::node& value, const std::string& where) {
+  // Empty, or what is wrong.
+  std::string set(std::string_view section, std::string_view name, const toml::node& value) {
     const std::string label = "[" + std::string(section) + "] " + std::string(name);
     const ConfigKey* key = find_key(section, name);
-    if (!key) return errors.add(where, label + ": no such key" + suggestion(name, keys_of(section)));
-    if (!key->set(config, value)) return errors.add(where, label + " = " + describe(value) + ": expected " + key->expected);
+    if (!key) return label + ": no such key" + suggestion(name, keys_of(section));
+    if (!key->set(config, value)) return label + " = " + describe(value) + ": expected " + key->expected;
     given.insert(std::string(section) + "." + std::string(name));
+    return {};
   }
 
   void section(const std::string& name, const toml::table& table, std::string_view file) {
     for (const auto& [key, value] : table) {
       const std::string inner = name + "." + std::string(key.str());
-      const std::string where = std::string(file) + ":" + std::to_string(key.source().begin.line);
-      if (value.is_table() && std::ranges::count(sections(), inner) > 0) section(inner, *value.as_table(), file);
-      else set(name, key.str(), value, where);
+      if (value.is_table() && std::ranges::count(sections(), inner) > 0) {
+        section(inner, *value.as_table(), file);
+      } else if (const std::string error = set(name, key.str(), value); !error.empty()) {
+        errors.add(file, key.source().begin.line, error);
+      }
     }
   }
 
@@ -92,51 +111,53 @@ struct Reader {
     try {
       const toml::table root = toml::parse(text, name);
       for (const auto& [key, value] : root) {
-        const std::string where = std::string(name) + ":" + std::to_string(key.source().begin.line);
+        const int64_t line = key.source().begin.line;
         const std::string label(key.str());
         if (std::ranges::count(sections(), label) == 0)
-          errors.add(where, "[" + label + "]: no such section" + suggestion(label, sections()));
+          errors.add(name, line, "[" + label + "]: no such section" + suggestion(label, sections()));
         else if (!value.is_table())
-          errors.add(where, label + " = " + describe(value) + ": expected a section, [" + label + "]");
+          errors.add(name, line, label + " = " + describe(value) + ": expected a section, [" + label + "]");
         else
           section(label, *value.as_table(), name);
       }
     } catch (const toml::parse_error& error) {
-      errors.add(std::string(name) + ":" + std::to_string(error.source().begin.line),
-                 "not TOML: " + std::string(error.description()));
+      errors.add(name, error.source().begin.line, "not TOML: " + std::string(error.description()));
     }
   }
 
   void override(const std::string& text) {
-    const std::string where = "--set " + text;
+    if (const std::string error = overridden(text); !error.empty()) errors.add_elsewhere("--set " + text, error);
+  }
+
+  std::string overridden(const std::string& text) {
     const size_t equals = text.find('='), dot = text.substr(0, equals).rfind('.');
     if (equals == std::string::npos || dot == std::string::npos)
-      return errors.add(where, "expected section.key=value, as in --set engine.mode=live");
+      return "expected section.key=value, as in --set engine.mode=live";
     const std::string section = text.substr(0, dot), name = text.substr(dot + 1, equals - dot - 1);
     const std::string value = text.substr(equals + 1);
     if (std::ranges::count(sections(), section) == 0)
-      return errors.add(where, "[" + section + "]: no such section" + suggestion(section, sections()));
+      return "[" + section + "]: no such section" + suggestion(section, sections());
     const ConfigKey* key = find_key(section, name);
     if (!(key && key->is_text)) {
       try {
         const toml::table table = toml::parse("value = " + value);
-        if (const auto* node = table.get("value"); node && table.size() == 1) return set(section, name, *node, where);
+        if (const auto* node = table.get("value"); node && table.size() == 1) return set(section, name, *node);
       } catch (const toml::parse_error&) {  // a bare string
       }
     }
     const bool quoted = value.size() >= 2 && value.front() == '"' && value.back() == '"';
-    set(section, name, toml::value<std::string>(quoted ? value.substr(1, value.size() - 2) : value), where);
+    return set(section, name, toml::value<std::string>(quoted ? value.substr(1, value.size() - 2) : value));
   }
 
   // What one key alone cannot tell.
   void finish(const std::string& where) {
     if (!given.contains("engine.reserve_s")) config.engine.reserve_s = config.engine.hop_s + 0.5;
     if (config.engine.reserve_s < config.engine.hop_s + 0.25)
-      errors.add(where, "[engine] reserve_s = " + std::to_string(config.engine.reserve_s) +
+      errors.add_elsewhere(where, "[engine] reserve_s = " + std::to_string(config.engine.reserve_s) +
                             ": expected hop_s + 0.25 or more, so that one lost window is survived; leave it out for hop_s + 0.5");
     const std::string& host = config.server.host;
     if (host != "localhost" && host != "::1" && !host.starts_with("127.") && config.server.token.empty())
-      errors.add(where, "[server] host = " + host + ": others can reach it, so it needs a token; set [server] token");
+      errors.add_elsewhere(where, "[server] host = " + host + ": others can reach it, so it needs a token; set [server] token");
   }
 };
 

@@ -1,8 +1,7 @@
 #include "daemon/config_keys.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
+#include <cctype>
 #include <concepts>
 #include <limits>
 #include <numeric>

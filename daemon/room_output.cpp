@@ -60,12 +60,18 @@ struct RoomOutput::Impl {
 
   int64_t position() const { return fed - latency; }  // of the next sample that leaves the limiter
 
-  // The first time, what the limiter holds back is read in advance, so that the first sample out is `position`.
   void start(int64_t position) {
-    fed = position;
+    fed = position + latency;
+    started = true;
+    primed = false;
+  }
+  // What the limiter holds back is read in advance, so that the first sample out is the first that was asked for. Only
+  // now: a reader that has passed a position keeps slices from it.
+  void prime() {
+    primed = true;
+    fed -= latency;
     float unheard;
     for (int64_t i = 0; i < latency; ++i) produce({&unheard, 1});
-    started = true;
   }
   void jump(int64_t position) { fed = position + latency; }
 
@@ -80,6 +86,7 @@ struct RoomOutput::Impl {
   }
 
   OutputRead produce_counted(std::span<float> out) {
+    if (!primed) prime();
     const int64_t begin = position();
     const bool counts = !state->idle.load(std::memory_order_relaxed) &&
                         fed >= state->expected_from.load(std::memory_order_relaxed);
@@ -111,7 +118,7 @@ struct RoomOutput::Impl {
   Song song;
   Course followed;
   int64_t fed = 0;  // room position of the next sample out of the timeline
-  bool started = false, in_stale = false, in_gap = false;
+  bool started = false, primed = false, in_stale = false, in_gap = false;
 };
 
 RoomOutput::RoomOutput(std::shared_ptr<RoomState> state, const OutputSettings& settings)

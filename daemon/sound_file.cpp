@@ -43,7 +43,7 @@ SoundReader::SoundReader(const std::filesystem::path& file) : file_(std::make_un
   if (std::filesystem::is_directory(file, ignored)) throw Error(file_->name + " is a folder; expected a sound file");
   if (std::filesystem::file_size(file, ignored) == 0 && !ignored) throw Error(file_->name + " is empty; expected a sound file");
   file_->sound = SndfileHandle(file_->name);
-  if (!file_->sound || file_->sound.channels() < 1 || file_->sound.samplerate() < 1)
+  if (!file_->sound.rawHandle() || file_->sound.channels() < 1 || file_->sound.samplerate() < 1)
     throw Error(file_->name + " is no sound file that can be read (" + file_->sound.strError() +
                 "); expected WAV, FLAC, AIFF, Ogg or MP3");
   if (file_->sound.frames() < 1) throw Error(file_->name + " holds no samples; expected a recording");
@@ -98,12 +98,12 @@ SoundWriter::SoundWriter(const std::filesystem::path& file, int sample_rate) : f
   file_->path = file;
   file_->beside = file.string() + ".part" + std::to_string(::getpid());
   file_->sound = SndfileHandle(file_->beside.string(), SFM_WRITE, format, 1, sample_rate);
-  if (!file_->sound) throw Error("cannot write " + file.string() + ": " + file_->sound.strError() + "; check the folder and the space left");
+  if (!file_->sound.rawHandle()) throw Error("cannot write " + file.string() + ": " + file_->sound.strError() + "; check the folder and the space left");
   file_->sound.command(SFC_SET_CLIPPING, nullptr, SF_TRUE);
 }
 
 SoundWriter::~SoundWriter() {
-  if (!file_->sound) return;
+  if (!file_->sound.rawHandle()) return;
   file_->sound = SndfileHandle();
   std::error_code ignored;
   std::filesystem::remove(file_->beside, ignored);

@@ -1,0 +1,114 @@
+#include "daemon/render.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "daemon/sound_file.h"
+#include "dsp/error.h"
+#include "tests/support/audio.h"
+#include "tests/support/fake_accompanist.h"
+
+namespace fastsag::daemon {
+namespace {
+
+using test::FakeAccompanist;
+
+class Render : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::path(testing::TempDir()) /
+              (std::string("render_") + testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::create_directories(folder_);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::filesystem::path sing(int rate, int64_t samples) {
+    std::vector<float> voice;
+    for (int64_t i = 0; i < samples; ++i)
+      voice.push_back(0.2f * static_cast<float>(std::sin(2 * M_PI * 200 * static_cast<double>(i) / rate)));
+    SoundWriter writer(folder_ / "voice.wav", rate);
+    writer.write(voice);
+    writer.finish();
+    return folder_ / "voice.wav";
+  }
+  RenderOptions options(const std::filesystem::path& voice, Mode mode) {
+    RenderOptions options;
+    options.voice = voice;
+    options.mix = folder_ / "mix.wav";
+    options.accompaniment = folder_ / "accompaniment.wav";
+    options.plan = folder_ / "plan.json";
+    options.room.mode = mode;
+    return options;
+  }
+  static std::string bytes(const std::filesystem::path& file) {
+    std::ifstream stream(file, std::ios::binary);
+    return {std::istreambuf_iterator<char>(stream), {}};
+  }
+  std::filesystem::path folder_;
+};
+
+TEST_F(Render, IsAsLongAsTheVoiceAndAlignedWithIt) {
+  for (const Mode mode : {Mode::delayed, Mode::live}) {
+    FakeAccompanist accompanist;
+    const auto report = render(accompanist, options(sing(44100, 44100 * 6 + 123), mode));
+    const auto mix = test::read_audio(folder_ / "mix.wav"), accompaniment = test::read_audio(folder_ / "accompaniment.wav");
+    EXPECT_EQ(mix.sample_rate, 44100);
+    ASSERT_EQ(mix.mono.size(), 44100u * 6 + 123);
+    ASSERT_EQ(accompaniment.mono.size(), mix.mono.size());
+    EXPECT_EQ(report.room.gaps + report.room.stale + report.room.dropped, 0) << mode_name(mode);
+    double alone = 0, together = 0;
+    for (size_t i = 44100; i < mix.mono.size(); ++i) {
+      const double t = static_cast<double>(i) / 44100;
+      const double tone = 0.25 * std::sin(2 * M_PI * 440 * t), voice = 0.2 * std::sin(2 * M_PI * 200 * t);
+      alone = std::max(alone, std::abs(accompaniment.mono[i] - tone));
+      together = std::max(together, std::abs(mix.mono[i] - tone - voice));
+    }
+    EXPECT_LT(alone, 3e-3) << mode_name(mode) << ": position p at position p";
+    EXPECT_LT(together, 3e-3) << mode_name(mode);
+  }
+}
+
+TEST_F(Render, TwiceTheSameBytes) {
+  const auto voice = sing(48000, 48000 * 5);
+  FakeAccompanist one(FakeAccompanist::Sound::echo), two(FakeAccompanist::Sound::echo);
+  render(one, options(voice, Mode::live));
+  const std::string first = bytes(folder_ / "mix.wav") + bytes(folder_ / "plan.json");
+  render(two, options(voice, Mode::live));
+  EXPECT_TRUE(first == bytes(folder_ / "mix.wav") + bytes(folder_ / "plan.json"));
+}
+
+TEST_F(Render, ConvertsRatesThatATimelineCannotHave) {
+  FakeAccompanist accompanist;
+  render(accompanist, options(sing(11025, 11025 * 3), Mode::delayed));
+  const auto mix = test::read_audio(folder_ / "mix.wav");
+  EXPECT_EQ(mix.sample_rate, 48000);
+  EXPECT_EQ(mix.mono.size(), 48000u * 3);
+}
+
+TEST_F(Render, AVoiceShorterThanAWindowIsFine) {
+  FakeAccompanist accompanist;
+  render(accompanist, options(sing(48000, 100), Mode::delayed));
+  EXPECT_EQ(test::read_audio(folder_ / "mix.wav").mono.size(), 100u);
+}
+
+TEST_F(Render, ThePlanHoldsEveryNoteOnce) {
+  FakeAccompanist accompanist;
+  render(accompanist, options(sing(48000, 48000 * 8), Mode::delayed));
+  const auto plan = nlohmann::json::parse(bytes(folder_ / "plan.json"));
+  // The fake plays one a second.
+  ASSERT_GE(plan["notes"].size(), 8u);
+  for (size_t i = 0; i < 8; ++i) EXPECT_DOUBLE_EQ(plan["notes"][i][0], static_cast<double>(i));
+}
+
+TEST_F(Render, AFailureLeavesNoFile) {
+  FakeAccompanist accompanist;
+  EXPECT_THROW(render(accompanist, options(folder_ / "none.wav", Mode::delayed)), Error);
+  EXPECT_TRUE(std::filesystem::is_empty(folder_));
+}
+
+}  // namespace
+}  // namespace fastsag::daemon
