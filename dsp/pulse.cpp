@@ -25,11 +25,13 @@ constexpr double kSlowest = 54, kFastest = 142;  // bpm
 constexpr double kTempoStep = 1.0035;
 constexpr int kPhases = 64;                      // a beat
 constexpr double kJitter = 0.022;                // s, deviation of a sung onset from its 16th
-constexpr float kStray = 0.1f;                   // share of onsets that follow no grid ...
+constexpr float kStray = 0.07f;                  // share of onsets that follow no grid ...
 constexpr float kStrayDensity = 0.4f;            // ... and their density, 1/s
-constexpr double kMargin = 5.0;                  // nats by which a new grid must beat a sure previous one
+constexpr double kMargin = 8.0;                  // nats by which a new grid must beat a sure previous one
+constexpr double kAgreed = 0.5;                  // nats: a smaller gain is no other opinion
 constexpr double kTemper = 0.5;                  // onsets are not as independent as the score takes them to be
 constexpr size_t kFewest = 4;                    // onsets
+constexpr double kStrikeRiseDb = 12, kStrikeFloorDb = -45;
 
 struct Grid {
   double period, origin;  // seconds a beat; seconds from the window's start
@@ -82,17 +84,18 @@ double score(std::span<const double> onsets, const Grid& grid, double prior) {
     else
       step = kNextOnset[before & 3][std::min<int64_t>(here - before, kIntervals) - 1];
     const float density = (1 - kStray) * step * kDeviation.density((x - line) * sixteenth) + kStray * kStrayDensity;
-    product *= static_cast<double>(density);  // at least .04 each: a hundred onsets stay far inside a double
+    product *= static_cast<double>(density);  // .03 to 20 each: a hundred onsets stay far inside a double
     before = here;
   }
   return std::log(product) + prior;
 }
 
-// Least squares through the onsets that lie near a 16th, held to the grid as it is by `stiffness` (squared 16ths).
+// Least squares through the onsets that lie near a 16th, held to the grid as it is by `stiffness`: that many squared 16ths
+// speak for the period, a hundredth of it in onsets for the phase.
 Grid fitted(std::span<const double> onsets, Grid grid, double stiffness) {
   for (int round = 0; round < 3; ++round) {
     const double sixteenth = grid.period / 4;
-    double weight = 1e-3, line_sum = 0, off_sum = 0, cross = 0, square = 0;
+    double weight = stiffness / 100, line_sum = 0, off_sum = 0, cross = 0, square = 0;
     for (int pass = 0; pass < 2; ++pass) {
       const double mean_line = line_sum / weight, mean_off = off_sum / weight;
       for (const double onset : onsets) {
@@ -145,13 +148,30 @@ Search search(std::span<const double> onsets) {
   return {grid_at(best), near / all};
 }
 
+// Where the level leaps: what there is to go by when nothing is sung but spoken, clapped or tapped.
+std::vector<double> strikes(std::span<const float> voice) {
+  constexpr size_t kFrame = 240, kApart = 8;
+  std::vector<double> found, level;
+  for (size_t begin = 0; begin + kFrame <= voice.size(); begin += kFrame) {
+    double sum = 1e-12;
+    for (const float x : voice.subspan(begin, kFrame)) sum += static_cast<double>(x) * x;
+    level.push_back(10 * std::log10(sum / kFrame));
+  }
+  for (size_t k = 2, last = 0; k < level.size(); ++k) {
+    if (level[k] < kStrikeFloorDb || level[k] - level[k - 2] < kStrikeRiseDb) continue;
+    if (found.empty() || k - last >= kApart) found.push_back(static_cast<double>((k - 1) * kFrame) / kRate);
+    last = k;
+  }
+  return found;
+}
+
 }  // namespace
 
 PulseEstimate estimate_pulse(std::span<const float> voice, std::span<const MelodyNote> notes, int64_t first_position,
                              const std::optional<PulseEstimate>& previous) {
-  (void)voice;
   std::vector<double> onsets;
   for (const MelodyNote& note : notes) onsets.push_back(static_cast<double>(note.onset - first_position) / kRate);
+  if (onsets.size() < kFewest) onsets = strikes(voice);
   if (onsets.size() < kFewest) {
     if (previous) return *previous;
     return {14400, static_cast<double>(notes.empty() ? first_position : notes.front().onset), 0};
@@ -164,14 +184,15 @@ PulseEstimate estimate_pulse(std::span<const float> voice, std::span<const Melod
   const Grid best = fitted(onsets, found.best, 20);
   if (!previous) return absolute(best, found.sureness);
 
-  // The previous grid, seen from this window, with its line nearest to the middle as origin.
+  // The previous grid as this window sees it, counted from its line nearest to the middle.
   Grid kept{previous->period / kRate, (previous->origin - static_cast<double>(first_position)) / kRate};
   kept.origin += std::round((0.5 * (onsets.front() + onsets.back()) - kept.origin) / kept.period) * kept.period;
-  kept = fitted(onsets, kept, 300);
+  kept = fitted(onsets, kept, 1000);
   const double gain = score(onsets, best, tempo_prior(best.period)) - score(onsets, kept, tempo_prior(kept.period));
   const double held = static_cast<double>(previous->confidence);
   if (gain > kMargin * held) return absolute(best, found.sureness);
-  return absolute(kept, 0.8 * held + 0.2 * found.sureness);
+  // Confidence is the memory: windows that agree add to it, those that would rather have another grid wear it down.
+  return absolute(kept, gain < kAgreed ? held + 0.1 * (1 - held) : std::max(0.02, held - 0.01 * gain));
 }
 
 }  // namespace fastsag::dsp
