@@ -319,7 +319,8 @@ TEST(Timeline, NeverClicksBetweenThreads) {
   };
   int64_t last_begin = 0;
   for (; reading > 0; ++attempts) {
-    const int64_t begin = positions[0].load() + draw(-kBlock, 4 * kBlock), size = draw(4000, 8000);
+    const int64_t begin = std::max(positions[0].load(), positions[1].load()) + draw(-kBlock, 4 * kBlock),
+                  size = draw(4000, 8000);
     std::this_thread::yield();
     if (begin < last_begin + kCrossfade) continue;  // crossfades within crossfades are steeper than one
     if (timeline.write({begin, begin + size / 2, std::vector<float>(static_cast<size_t>(size), kLevels[draw(0, 2)])}))
