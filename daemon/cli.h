@@ -13,6 +13,7 @@ class UsageError : public Error {
   using Error::Error;
 };
 
+void add_devices(CLI::App& app);
 void add_render(CLI::App& app);
 
 }  // namespace fastsag::daemon

@@ -10,8 +10,10 @@
 #include <stop_token>
 #include <thread>
 
+#include "daemon/audio_device.h"
 #include "daemon/config.h"
 #include "daemon/engine.h"
+#include "daemon/midi.h"
 #include "daemon/service.h"
 #include "dsp/error.h"
 #include "model/accompanist.h"
@@ -29,7 +31,19 @@ model::AccompanistOptions model_options(const ModelConfig& config) {
 }
 
 // The network server, the sound card and MIDI, as configured: each makes its Service here.
-std::vector<std::unique_ptr<Service>> make_services(const Config&, Engine&) { return {}; }
+std::vector<std::unique_ptr<Service>> make_services(const Config& config, Engine& engine, Clock& clock) {
+  std::vector<std::unique_ptr<Service>> services;
+  const AudioDevice* stage = nullptr;
+  if (config.audio.input != "none" || config.audio.output != "none") {
+    auto device = std::make_unique<AudioDevice>(engine, config);
+    stage = device.get();
+    services.push_back(std::move(device));
+  }
+  // After the sound card, whose rate and latency it asks for.
+  if (config.midi.input != "none" || config.midi.output != "none")
+    services.push_back(std::make_unique<Midi>(engine, clock, config, stage));
+  return services;
+}
 
 // Signals are taken by sigtimedwait() on the control thread alone; every other thread inherits the mask.
 sigset_t block_signals() {
@@ -72,7 +86,7 @@ int run(const std::string& file, std::span<const std::string> overrides, Config 
   engine.prepare();
   std::jthread generation([&engine](std::stop_token stop) { engine.run(stop); });
 
-  auto services = make_services(config, engine);
+  auto services = make_services(config, engine, clock);
   size_t started = 0;
   int exit_code = 0;
   try {

@@ -11,6 +11,7 @@
 
 #include "daemon/midi_ports.h"
 #include "daemon/midi_room.h"
+#include "dsp/error.h"
 
 namespace fastsag::daemon {
 namespace {
@@ -66,9 +67,9 @@ struct Midi::Worker {
     if (output && failure().empty()) {
       try {
         for (const MidiMessage& message : messages) output->send(message);
-      } catch (const RtMidiError& error) {
+      } catch (const Error& error) {
         const std::scoped_lock lock(mutex);
-        failed = "the MIDI port \"" + output->name() + "\" is gone: " + error.getMessage();
+        failed = error.what();
       }
     }
     messages.clear();

@@ -1,5 +1,6 @@
 #include "daemon/midi_ports.h"
 
+#include <RtMidi.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -40,7 +41,7 @@ void log_error(RtMidiError::Type type, const std::string& text, void*) {
 
 template <typename Port>
 std::unique_ptr<Port> open(const MidiPortInfo& info) {
-  auto port = connect<Port>(info.api);
+  auto port = connect<Port>(static_cast<RtMidi::Api>(info.api));
   if (!port) throw Error("the MIDI port \"" + info.name + "\" does not open: " + info.host + " has stopped");
   try {
     port->openPort(info.index, info.direction == Direction::input ? "in" : "out");
@@ -106,6 +107,17 @@ MidiOutput::MidiOutput(std::string_view name) {
   port_ = open<RtMidiOut>(info);
 }
 
-void MidiOutput::send(std::span<const uint8_t> message) { port_->sendMessage(message.data(), message.size()); }
+MidiOutput::~MidiOutput() {
+  const QuietStderr quiet;
+  port_.reset();
+}
+
+void MidiOutput::send(std::span<const uint8_t> message) {
+  try {
+    port_->sendMessage(message.data(), message.size());
+  } catch (const RtMidiError& error) {
+    throw Error("the MIDI port \"" + name_ + "\" is gone: " + error.getMessage());
+  }
+}
 
 }  // namespace fastsag::daemon

@@ -2,9 +2,8 @@
 // The MIDI ports of this machine (ALSA's and JACK's), and those that a person means by a name.
 //
 // Threads: the control thread; what a port receives is told on RtMidi's.
-// Errors: opening throws fastsag::Error that lists what there is.
-#include <RtMidi.h>
-
+// Errors: opening throws fastsag::Error that lists what there is; so does sending, once the port is gone.
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
@@ -14,13 +13,16 @@
 
 #include "daemon/audio_catalog.h"
 
+class RtMidiIn;
+class RtMidiOut;
+
 namespace fastsag::daemon {
 
 struct MidiPortInfo {
   std::string name;
   std::string host;  // "ALSA", "Jack"
   Direction direction = Direction::input;  // input: we hear it
-  RtMidi::Api api = RtMidi::UNSPECIFIED;
+  int api = 0;        // RtMidi's
   unsigned index = 0;
 };
 
@@ -45,6 +47,7 @@ class MidiInput {
 class MidiOutput {
  public:
   explicit MidiOutput(std::string_view name);
+  ~MidiOutput();
   void send(std::span<const uint8_t> message);
   const std::string& name() const { return name_; }
 
