@@ -54,7 +54,7 @@ void Engine::prepare() {
     const auto begin = clock_.now();
     accompanist_.generate({&request, 1}, {&result, 1});
     const std::scoped_lock lock(mutex_);
-    if (i > 0) durations_.add(seconds(clock_.now() - begin));
+    if (i > 0) latencies_.add(seconds(clock_.now() - begin));
   }
   spdlog::info("model {} is ready: a window takes {:.0f} ms", accompanist_.preset(), generation_s() * 1000);
 }
@@ -63,8 +63,8 @@ void Engine::prepare() {
 double Engine::generation_s() const {
   if (settings_.assumed_generation_s) return *settings_.assumed_generation_s;
   const std::scoped_lock lock(mutex_);
-  const double enough = 20, size = static_cast<double>(durations_.size());
-  return durations_.percentile(size >= enough ? 0.95 : std::max(0.0, (size - 1) / std::max(size, 1.0)));
+  const double enough = 20, size = static_cast<double>(latencies_.size());
+  return latencies_.percentile(size >= enough ? 0.95 : std::max(0.0, (size - 1) / std::max(size, 1.0)));
 }
 
 std::shared_ptr<Room> Engine::open_room(const std::string& name, const RoomSettings& settings) {
@@ -134,8 +134,11 @@ int Engine::generate(std::span<const std::shared_ptr<Seat>> due) {
   for (const auto& seat : due) requests.push_back(seat->maker.request());
   std::vector<model::WindowResult> results(requests.size());
   std::string batch_error, error;
+  const auto begin = clock_.now();
   try {
     accompanist_.generate(requests, results);
+    const std::scoped_lock lock(mutex_);
+    durations_.add(seconds(clock_.now() - begin));
   } catch (const std::exception& exception) {
     batch_error = exception.what();
   }
@@ -150,7 +153,7 @@ int Engine::generate(std::span<const std::shared_ptr<Seat>> due) {
       seat.waiting_since_ns = -1;
       ++made;
       const std::scoped_lock lock(mutex_);
-      durations_.add(seconds(clock_.now() - since));
+      latencies_.add(seconds(clock_.now() - since));
       ++status_.windows;
       status_.dropped += seat.room->state().dropped - dropped;
     } catch (const std::exception& exception) {

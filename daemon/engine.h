@@ -35,7 +35,7 @@ struct EngineSettings {
 
 struct EngineStatus {
   int64_t windows = 0, dropped = 0, errors = 0;
-  double generate_p50_ms = 0, generate_p95_ms = 0, generate_p99_ms = 0;  // due until written, the last 256 windows
+  double generate_p50_ms = 0, generate_p95_ms = 0, generate_p99_ms = 0;  // of generate(), the last 256 times
   int rooms = 0;
 };
 
@@ -78,9 +78,10 @@ class Engine {
   Clock& clock_;
   const EngineSettings settings_;
 
-  mutable std::mutex mutex_;  // of the next three
+  mutable std::mutex mutex_;  // of the next four
   std::vector<std::shared_ptr<Seat>> seats_;
-  Durations durations_;
+  Durations durations_;  // of generate()
+  Durations latencies_;  // from the moment a window is due until it is written: what delay and lead allow for
   EngineStatus status_;
 
   std::atomic<int64_t> last_step_ns_{-1};

@@ -12,6 +12,7 @@ namespace {
 
 constexpr double kMargin_s = 0.1;        // beyond the time that windows take: voice comes in blocks, threads wake late
 constexpr double kDelayStep_s = 0.05;
+constexpr double kWorstLump_s = 0.5;
 constexpr int64_t kEdge = WindowSchedule::kGrid;  // asked for on either side of a slice, for the resampler's filter
 constexpr int64_t kPlayed = 4096;                 // of what was written before: some frames of the vocoder
 constexpr int64_t kCrossfade = static_cast<int64_t>(dsp::Timeline::kCrossfadeSeconds * model::kSampleRate);
@@ -60,12 +61,10 @@ void WindowMaker::update(Nanoseconds now, double generation_s) {
   follow_delay(generation_s, false);
   slice_.reset();
   due_since_.reset();
-  const Nanoseconds elapsed = updated_ ? now - *updated_ : Nanoseconds(0);
-  updated_ = now;
-  if (!room_.idle) find_due(now, elapsed, generation_s);
+  if (!room_.idle) find_due(now, generation_s);
 }
 
-void WindowMaker::find_due(Nanoseconds now, Nanoseconds elapsed, double generation_s) {
+void WindowMaker::find_due(Nanoseconds now, double generation_s) {
   const bool live = room_.mode == Mode::live;
   const int64_t generation = to_samples(generation_s), margin = to_samples(kMargin_s);
   const auto from_room = [&](int64_t samples) {
@@ -76,9 +75,9 @@ void WindowMaker::find_due(Nanoseconds now, Nanoseconds elapsed, double generati
   if (live) room_.lead = to_samples(static_cast<double>(time.lead) / model::kSampleRate, room_.settings.sample_rate);
   slice_ = schedule_.due(room_.mode, time);
   if (!slice_) return;
-  // The voice may have come in one lump: what was not there at the last look was not overdue then.
-  const Nanoseconds overdue(schedule_.overdue(room_.mode, time, *slice_) * 1'000'000'000 / model::kSampleRate);
-  due_since_ = now - std::min(overdue, elapsed);
+  // A voice that comes in lumps makes windows late like a slow model does, and is allowed for alike; up to a point.
+  const int64_t overdue = resume_ ? 0 : std::min(schedule_.overdue(room_.mode, time, *slice_), to_samples(kWorstLump_s));
+  due_since_ = now - Nanoseconds(overdue * 1'000'000'000 / model::kSampleRate);
 }
 
 void WindowMaker::take_commands() {

@@ -22,7 +22,7 @@ class WindowMaker {
 
   // Commands, new voice, and what they change. `generation_s`: how long a window must be expected to take.
   void update(Nanoseconds now, double generation_s);
-  // Since when the next window has been due; none: it is not.
+  // Since when the next window has been due, had the voice come evenly; none: it is not.
   std::optional<Nanoseconds> due_since() const { return due_since_; }
   // For the window that is due. It views this object: use it before the next update().
   model::WindowRequest request() const;
@@ -32,7 +32,7 @@ class WindowMaker {
  private:
   void start_song(const Song& song);
   void take_commands();
-  void find_due(Nanoseconds now, Nanoseconds elapsed, double generation_s);
+  void find_due(Nanoseconds now, double generation_s);
   void set_mode(Mode mode);
   void follow_delay(double generation_s, bool may_shrink);
   void update_idle(double generation_s);
@@ -50,7 +50,7 @@ class WindowMaker {
   std::vector<float> written_;  // the end of what was written, with the last reserve, as it is heard
   int64_t written_end_ = 0;
   std::optional<SliceSpan> slice_;
-  std::optional<Nanoseconds> due_since_, updated_;
+  std::optional<Nanoseconds> due_since_;
   bool resume_ = true;  // the next slice follows a silence of ours, not a late one
 };
 
