@@ -319,7 +319,7 @@ TEST(Timeline, NeverClicksBetweenThreads) {
   };
   int64_t last_begin = 0;
   for (; reading > 0; ++attempts) {
-    const int64_t begin = std::max(positions[0].load(), positions[1].load()) + draw(-kBlock, 4 * kBlock),
+    const int64_t begin = std::max(positions[0].load(), positions[1].load()) + draw(-kBlock, 2 * kBlock),
                   size = draw(4000, 8000);
     std::this_thread::yield();
     if (begin < last_begin + kCrossfade) continue;  // crossfades within crossfades are steeper than one
@@ -333,7 +333,6 @@ TEST(Timeline, NeverClicksBetweenThreads) {
     EXPECT_EQ(totals[id].fresh + totals[id].stale + totals[id].gap, kBlock * kBlocks);
   }
   EXPECT_GT(timeline.written(), 100) << "the test must have joined slices";
-  EXPECT_GT(timeline.dropped(), 0) << "and have been late";
 }
 
 TEST(Timeline, ReadersAreRealTimeSafe) {
