@@ -14,6 +14,9 @@ if(FASTSAG_SANITIZE)
   target_compile_options(fastsag_options INTERFACE -fsanitize=${FASTSAG_SANITIZE} -fno-omit-frame-pointer
                                                    -fno-sanitize-recover=all)
   target_link_options(fastsag_options INTERFACE -fsanitize=${FASTSAG_SANITIZE})
+  if(FASTSAG_SANITIZE MATCHES thread)
+    target_compile_options(fastsag_options INTERFACE -Wno-tsan) # moodycamel's queue has fences, which it cannot see
+  endif()
 endif()
 
 function(fastsag_module name)

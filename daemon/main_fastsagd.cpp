@@ -15,6 +15,7 @@
 #include "daemon/engine.h"
 #include "daemon/midi.h"
 #include "daemon/service.h"
+#include "daemon/ws_server.h"
 #include "dsp/error.h"
 #include "model/accompanist.h"
 
@@ -42,6 +43,7 @@ std::vector<std::unique_ptr<Service>> make_services(const Config& config, Engine
   // After the sound card, whose rate and latency it asks for.
   if (config.midi.input != "none" || config.midi.output != "none")
     services.push_back(std::make_unique<Midi>(engine, clock, config, stage));
+  services.push_back(std::make_unique<WsServer>(engine, config));
   return services;
 }
 
@@ -55,12 +57,14 @@ sigset_t block_signals() {
   return set;
 }
 
-void apply(const Config& fresh, Engine& engine) {
+// What changed, to rooms that are open: what people set meanwhile stays otherwise.
+void apply(const Config& running, const Config& fresh, Engine& engine) {
   for (const auto& room : engine.rooms()) {
     auto port = room->command_port();
-    port.send(SetMode{fresh.engine.mode});
-    port.send(SetGain{fresh.engine.accompaniment_gain_db});
-    port.send(SetSeed{fresh.model.seed});
+    if (fresh.engine.mode != running.engine.mode) port.send(SetMode{fresh.engine.mode});
+    if (fresh.engine.accompaniment_gain_db != running.engine.accompaniment_gain_db)
+      port.send(SetGain{fresh.engine.accompaniment_gain_db});
+    if (fresh.model.seed != running.model.seed) port.send(SetSeed{fresh.model.seed});
   }
 }
 
@@ -69,7 +73,7 @@ void reload(const std::string& file, std::span<const std::string> overrides, Con
   try {
     Config fresh = load_config(file, overrides);
     for (const auto& key : needs_restart(config, fresh)) spdlog::warn("{} has changed; it takes effect after a restart", key);
-    apply(fresh, engine);
+    apply(config, fresh, engine);
     for (const auto& service : services) service->reload(fresh);
     config = std::move(fresh);
     spdlog::info("the configuration was read again");

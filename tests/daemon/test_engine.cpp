@@ -235,10 +235,10 @@ TEST(Engine, TheDelayGrowsWhenWindowsTakeLonger) {
   stage.sing(10);
   const double before = stage.room->status().delay_ms;
   stage.accompanist.take(400ms);
-  stage.sing(40);
+  stage.sing(20);
   EXPECT_GE(stage.room->status().delay_ms, before + 300);
   const auto stale = stage.room->status().stale;
-  stage.sing(20);
+  stage.sing(10);
   EXPECT_EQ(stage.room->status().stale, stale) << "now there is time enough";
   EXPECT_EQ(stage.room->status().gaps, 0);
 }
