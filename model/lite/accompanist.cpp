@@ -1,0 +1,158 @@
+#include "model/lite/accompanist.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+
+#include "dsp/error.h"
+#include "dsp/f0.h"
+#include "dsp/mel.h"
+#include "dsp/pulse.h"
+#include "model/checkpoint.h"
+#include "model/edm.h"
+#include "model/frame_noise.h"
+#include "model/lite/roll.h"
+
+namespace fastsag::model {
+namespace {
+
+// Adds what passed since the last lap to a figure.
+class Stopwatch {
+ public:
+  void lap(double& seconds) {
+    const auto now = std::chrono::steady_clock::now();
+    seconds += std::chrono::duration<double>(now - last_).count();
+    last_ = now;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+bool rests(const WindowRequest& request, const Plan& plan) {
+  constexpr int64_t kLongestRelease = 2 * kSampleRate;
+  return std::ranges::none_of(plan.notes, [&](const Note& note) {
+    return note.onset < request.write_end && note.release + kLongestRelease > request.write_begin;
+  });
+}
+
+}  // namespace
+
+Heard listen(const WindowRequest& request) {
+  const int64_t begin = request.voice_end - std::ssize(request.voice);
+  Heard heard;
+  const auto f0 = dsp::track_f0(request.voice);
+  heard.melody = dsp::segment_melody(f0, begin);
+  heard.tuning = dsp::estimate_tuning(f0);
+  if (request.controls.pulse) {
+    heard.pulse = *request.controls.pulse;
+    return heard;
+  }
+  std::optional<dsp::PulseEstimate> previous;
+  if (request.past && request.past->pulse.period > 0) {
+    const Pulse& past = request.past->pulse;
+    previous = {past.period, past.origin, past.confidence};
+  }
+  const auto pulse = dsp::estimate_pulse(request.voice, heard.melody, begin, previous);
+  heard.pulse = {.period = pulse.period, .origin = pulse.origin, .confidence = pulse.confidence};
+  return heard;
+}
+
+LiteAccompanist::LiteAccompanist(const Preset& preset, const AccompanistOptions& options)
+    : preset_(preset), vocoder_(magnitude_net_, {.griffin_lim = preset.vocoder.griffin_lim}) {
+  torch::set_num_threads(options.threads);
+  const SafetensorsFile file(preset_.weights);
+  const std::array modules = {PrefixedModule{"chord", semantic_.chord_net.get()},
+                              PrefixedModule{"note", semantic_.note_generator.get()},
+                              PrefixedModule{"prior", renderer_.get()},
+                              PrefixedModule{"diffusion", denoiser_.get()},
+                              PrefixedModule{"magnitude", magnitude_net_.get()}};
+  load_modules(modules, file);
+  for (const PrefixedModule& entry : modules) entry.module->eval();
+  if (options.steps) preset_.denoiser.steps = *options.steps;
+}
+
+void LiteAccompanist::prepare(int max_batch) {
+  // Torch builds its kernels at first use; a hum makes it use all of them.
+  std::vector<float> hum(static_cast<size_t>(window_samples()));
+  for (size_t i = 0; i < hum.size(); ++i)
+    hum[i] = .1f * std::sin(static_cast<float>(i % (kSampleRate * 11)) * 2 * 3.14159265f * 220 / kSampleRate);
+  const WindowRequest request{.voice = hum,
+                              .voice_end = window_samples(),
+                              .write_begin = window_samples() - 2 * kSampleRate,
+                              .write_end = window_samples() + kSampleRate / 2,
+                              .known_end = window_samples() - 2 * kSampleRate};
+  const std::vector<WindowRequest> requests(static_cast<size_t>(std::max(max_batch, 1)), request);
+  std::vector<WindowResult> results(requests.size());
+  generate(requests, results);
+}
+
+LiteAccompanist::Frames LiteAccompanist::frames_of(const WindowRequest& request) {
+  const auto floor_div = [](int64_t a, int64_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); };
+  const int64_t first = floor_div(request.write_begin, kFrameHop) - LiteVocoder::kContext;
+  const int64_t last = floor_div(request.write_end + kFrameHop - 1, kFrameHop) + LiteVocoder::kContext;
+  return {first, last - first};
+}
+
+torch::Tensor LiteAccompanist::render(std::span<const WindowRequest> requests, std::span<const WindowResult> results,
+                                      std::span<const int64_t> first_frames, int64_t frames) {
+  std::vector<torch::Tensor> rolls, noise;
+  for (size_t i = 0; i < requests.size(); ++i)
+    rolls.push_back(note_roll(results[i].plan.notes, first_frames[i], frames));
+  Stopwatch watch;
+  torch::Tensor mel = renderer_->forward(torch::stack(rolls)).mu;
+  watch.lap(timing_.prior);
+  if (preset_.denoiser.steps > 0) {
+    for (size_t i = 0; i < requests.size(); ++i)
+      noise.push_back(frame_noise(requests[i].controls.seed, first_frames[i], frames));
+    EdmOptions edm = lite_edm_options();
+    edm.steps = preset_.denoiser.steps;
+    edm.sigma_max = preset_.denoiser.sigma_max;
+    const auto network = [this](const torch::Tensor& x, const torch::Tensor& mask, const torch::Tensor& mu,
+                                const torch::Tensor& c_noise) { return denoiser_->forward(x, mask, mu, c_noise); };
+    mel = edm_sample(edm, network, torch::stack(noise), {}, mel);
+    watch.lap(timing_.denoiser);
+  }
+  return mel;
+}
+
+void LiteAccompanist::generate(std::span<const WindowRequest> requests, std::span<WindowResult> results) {
+  if (requests.size() != results.size()) throw Error("generate() wants one result a request");
+  const torch::InferenceMode no_gradients;
+  timing_ = {};
+  std::vector<int64_t> first_frames;
+  int64_t frames = 0;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const WindowRequest& request = requests[i];
+    Stopwatch watch;
+    const Heard heard = listen(request);
+    watch.lap(timing_.front_end);
+    results[i].plan = semantic_.plan({.melody = heard.melody,
+                                      .voice_begin = request.voice_end - std::ssize(request.voice),
+                                      .voice_end = request.voice_end,
+                                      .tuning = heard.tuning,
+                                      .pulse = heard.pulse,
+                                      .past = request.past,
+                                      .known_end = request.known_end,
+                                      .write_end = request.write_end,
+                                      .controls = request.controls});
+    watch.lap(timing_.semantic);
+    const Frames span = frames_of(request);
+    first_frames.push_back(span.first);
+    frames = std::max(frames, span.count);
+  }
+  const torch::Tensor mel = render(requests, results, first_frames, frames);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const WindowRequest& request = requests[i];
+    Stopwatch watch;
+    if (rests(request, results[i].plan))
+      results[i].audio.assign(static_cast<size_t>(request.write_end - request.write_begin), 0.0f);
+    else
+      results[i].audio = vocoder_.synthesize(mel[static_cast<int64_t>(i)], first_frames[i], request.write_begin,
+                                             request.write_end, {request.played, request.played_end});
+    watch.lap(timing_.vocoder);
+  }
+}
+
+}  // namespace fastsag::model

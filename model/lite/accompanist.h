@@ -1,0 +1,51 @@
+#pragma once
+// The lite preset end to end: voice -> melody and pulse (front end) -> chords and notes (semantic block) -> mel (prior,
+// rendered from the notes; refined by the EDM denoiser where the preset asks for it) -> samples (vocoder).
+//
+// Threads: as model/accompanist.h.
+#include "model/accompanist.h"
+#include "model/lite/semantic.h"
+#include "model/lite/vocoder.h"
+#include "model/nn/denoiser.h"
+#include "model/nn/note_renderer.h"
+#include "model/preset.h"
+
+namespace fastsag::model {
+
+// Melody and pulse of one window of voice.
+struct Heard {
+  std::vector<dsp::MelodyNote> melody;
+  float tuning = 0;
+  Pulse pulse;
+};
+Heard listen(const WindowRequest& request);
+
+class LiteAccompanist final : public Accompanist {
+ public:
+  LiteAccompanist(const Preset& preset, const AccompanistOptions& options);
+
+  void prepare(int max_batch) override;
+  void generate(std::span<const WindowRequest> requests, std::span<WindowResult> results) override;
+  const Timing& last_timing() const override { return timing_; }
+  int64_t window_samples() const override { return 10 * kSampleRate; }
+  std::string_view preset() const override { return preset_.name; }
+
+ private:
+  struct Frames {
+    int64_t first = 0, count = 0;
+  };
+  static Frames frames_of(const WindowRequest& request);
+  // mel [rooms][frames][100] of the rooms' plans, all of the same number of frames.
+  torch::Tensor render(std::span<const WindowRequest> requests, std::span<const WindowResult> results,
+                       std::span<const int64_t> first_frames, int64_t frames);
+
+  Preset preset_;
+  LiteSemantic semantic_;
+  NoteRenderer renderer_;
+  Denoiser denoiser_;
+  MagnitudeNet magnitude_net_;
+  LiteVocoder vocoder_;
+  Timing timing_;
+};
+
+}  // namespace fastsag::model
