@@ -115,7 +115,7 @@ std::optional<Chord> key_of(const StepWindow& window, std::span<const StepChord>
   if (sung <= 0) return std::nullopt;
   for (const StepChord& chord : chords)
     for (const int interval : {0, chord.quality == Quality::minor ? 3 : 4, 7})
-      if (chord.quality != Quality::none) weight[static_cast<size_t>((chord.root + interval) % 12)] += 0.3;
+      if (chord.quality != Quality::none) weight[static_cast<size_t>((chord.root + interval) % 12)] += 0.1;
   Chord best{.confidence = -1};
   for (const Quality quality : {Quality::major, Quality::minor})
     for (int root = 0; root < 12; ++root) {

@@ -1,0 +1,71 @@
+#include "model/lite/chord_path.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "model/lite/chance.h"
+#include "model/lite/steps.h"
+
+namespace fastsag::model {
+namespace {
+
+std::vector<float> random_log_p(size_t rows, Chance& chance) {
+  std::vector<float> out(rows * kTriads);
+  for (size_t row = 0; row < rows; ++row) {
+    double sum = 0;
+    for (size_t k = 0; k < kTriads; ++k) sum += std::exp(out[row * kTriads + k] = static_cast<float>(chance.normal(2)));
+    for (size_t k = 0; k < kTriads; ++k) out[row * kTriads + k] -= static_cast<float>(std::log(sum));
+  }
+  return out;
+}
+
+float score(const std::vector<float>& log_p, const std::vector<int>& path, const ChordPathOptions& options) {
+  float sum = 0;
+  for (size_t i = 0; i < path.size(); ++i) {
+    sum += options.evidence * log_p[i * kTriads + static_cast<size_t>(path[i])];
+    if (i > 0 && path[i] != path[i - 1]) sum -= options.change;
+  }
+  return sum;
+}
+
+TEST(ChordPath, NoOtherPathIsBetter) {
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    Chance chance({seed});
+    const ChordPathOptions options{.evidence = 1, .change = static_cast<float>(chance.uniform(0, 6))};
+    const auto log_p = random_log_p(3, chance);
+    const auto found = chord_path(log_p, 1, std::vector<int>(3, -1), options).triads;
+    const float best = score(log_p, found, options);
+    for (int a = 0; a < kTriads; ++a)  // all 24^3 of them
+      for (int b = 0; b < kTriads; ++b)
+        for (int c = 0; c < kTriads; ++c) ASSERT_LE(score(log_p, {a, b, c}, options), best + 1e-4f);
+  }
+}
+
+TEST(ChordPath, ChordsThatWerePlayedStay) {
+  Chance chance({7});
+  const auto log_p = random_log_p(24 * 4, chance);
+  std::vector<int> held(24, -1);
+  for (size_t beat = 0; beat < 16; ++beat) held[beat] = chance.below(kTriads);
+  const auto path = chord_path(log_p, 4, held);
+  for (size_t beat = 0; beat < 16; ++beat) EXPECT_EQ(path.triads[beat], held[beat]);
+  for (size_t beat = 16; beat < 24; ++beat) EXPECT_THAT(path.triads[beat], testing::AllOf(testing::Ge(0), testing::Lt(kTriads)));
+}
+
+TEST(ChordPath, OneDoubtfulBeatIsNoChange) {
+  std::vector<float> log_p(8 * kTriads, std::log(0.3f / 22));
+  for (size_t beat = 0; beat < 8; ++beat) {
+    log_p[beat * kTriads + 4] = std::log(beat == 3 ? 0.3f : 0.6f);
+    log_p[beat * kTriads + 9] = std::log(beat == 3 ? 0.4f : 0.1f);
+  }
+  // Going there and back costs 2, what is gained is 2 ln(.4 / .3) = .58.
+  EXPECT_EQ(chord_path(log_p, 1, std::vector<int>(8, -1)).triads, std::vector<int>(8, 4));
+  const auto free = chord_path(log_p, 1, std::vector<int>(8, -1), {.change = 0});
+  EXPECT_EQ(free.triads[3], 9);
+  EXPECT_NEAR(free.confidence[3], 0.4, 1e-5);
+  EXPECT_NEAR(free.confidence[0], 0.6, 1e-5);
+}
+
+}  // namespace
+}  // namespace fastsag::model

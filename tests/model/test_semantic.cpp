@@ -1,0 +1,118 @@
+#include "model/lite/semantic.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace fastsag::model {
+namespace {
+
+constexpr int64_t kSecond = kSampleRate;
+constexpr double kBeat = 14400;  // 100 beats a minute
+
+// A tune in C major, a note a beat from 1 s on, sung a quarter of a semitone sharp.
+std::vector<dsp::MelodyNote> tune(int64_t end) {
+  std::vector<dsp::MelodyNote> melody;
+  const std::array<float, 8> keys = {60, 64, 67, 65, 62, 71, 72, 67};
+  size_t i = 0;
+  for (int64_t at = kSecond; at + 12000 < end; at += 14400) melody.push_back({at, at + 12000, keys[i++ % 8] + 0.25f, 0.9f});
+  return melody;
+}
+
+SemanticInput input(const std::vector<dsp::MelodyNote>& melody) {
+  SemanticInput in;
+  in.melody = melody;
+  in.voice_end = 10 * kSecond;
+  in.tuning = 0.25f;
+  in.pulse = {.period = kBeat, .origin = 5000};
+  in.known_end = 6 * kSecond;
+  in.write_end = 9 * kSecond;
+  return in;
+}
+
+LiteSemantic untrained() {
+  torch::set_num_threads(1);
+  torch::manual_seed(11);
+  return {};
+}
+
+TEST(LiteSemantic, WritesOnTheGridInsideItsSpan) {
+  LiteSemantic semantic = untrained();
+  const auto melody = tune(10 * kSecond);
+  const Plan plan = semantic.plan(input(melody));
+  ASSERT_GT(plan.notes.size(), 5u);
+  for (const Note& note : plan.notes) {
+    EXPECT_TRUE(note.onset >= 6 * kSecond && note.onset < 9 * kSecond);
+    EXPECT_GE(note.release - note.onset, kSampleRate * 3 / 100);
+    const double steps = (static_cast<double>(note.onset) - 5000) / (kBeat / 4);
+    EXPECT_NEAR(steps, std::round(steps), 0.5 / (kBeat / 4) + 1e-9);  // rounded to a sample
+  }
+  EXPECT_TRUE(std::ranges::is_sorted(plan.notes, {}, [](const Note& n) { return std::pair(n.onset, n.pitch); }));
+  ASSERT_FALSE(plan.chords.empty());
+  EXPECT_LE(plan.chords.front().from, 6 * kSecond + static_cast<int64_t>(kBeat));
+  EXPECT_LT(plan.chords.back().from, 9 * kSecond);
+}
+
+TEST(LiteSemantic, TheSameRequestGivesTheSamePlanAndAnotherSeedAnother) {
+  LiteSemantic semantic = untrained();
+  const auto melody = tune(10 * kSecond);
+  SemanticInput in = input(melody);
+  const Plan first = semantic.plan(in);
+  EXPECT_EQ(semantic.plan(in).notes, first.notes);
+  in.controls.seed = 2;
+  EXPECT_NE(semantic.plan(in).notes, first.notes);
+}
+
+TEST(LiteSemantic, KeepsWhatWasPlayedNoteByNote) {
+  LiteSemantic semantic = untrained();
+  const auto melody = tune(11 * kSecond);
+  SemanticInput in = input(melody);
+  const Plan past = semantic.plan(in);
+  in.past = &past;
+  in.voice_begin = kSecond;
+  in.voice_end = 11 * kSecond;
+  in.known_end = 7 * kSecond;
+  in.write_end = 10 * kSecond;
+  const Plan next = semantic.plan(in);
+  const auto before = [](const Plan& plan, int64_t end) {
+    std::vector<Note> out;
+    for (const Note& note : plan.notes)
+      if (note.onset < end) out.push_back(note);
+    return out;
+  };
+  EXPECT_GT(before(past, in.known_end).size(), 0u);
+  EXPECT_EQ(before(next, in.known_end), before(past, in.known_end));
+  for (const Chord& chord : past.chords)  // half a beat: a beat belongs to the side that its middle lies on
+    if (chord.from < in.known_end - static_cast<int64_t>(kBeat / 2)) { EXPECT_THAT(next.chords, testing::Contains(chord)); }
+}
+
+TEST(LiteSemantic, SilenceGivesRests) {
+  LiteSemantic semantic = untrained();
+  const Plan plan = semantic.plan(input({}));
+  EXPECT_TRUE(plan.notes.empty());
+  EXPECT_FALSE(plan.key.has_value());
+  for (const Chord& chord : plan.chords) EXPECT_EQ(chord.quality, Quality::none);
+}
+
+TEST(LiteSemantic, StopsSixSecondsAfterTheLastSungNote) {
+  LiteSemantic semantic = untrained();
+  const std::vector<dsp::MelodyNote> melody = {{0, kSecond, 60.25f, 1}, {kSecond, 2 * kSecond, 64.25f, 1}};
+  const Plan plan = semantic.plan(input(melody));
+  ASSERT_FALSE(plan.notes.empty());
+  EXPECT_LT(plan.notes.back().onset, 8 * kSecond);  // 2 s + 6 s, though it might write up to 9 s
+}
+
+TEST(LiteSemantic, HearsTheKey) {
+  LiteSemantic semantic = untrained();
+  const auto melody = tune(10 * kSecond);
+  const Plan plan = semantic.plan(input(melody));
+  ASSERT_TRUE(plan.key.has_value());
+  EXPECT_EQ(chord_name(*plan.key), "C");
+  EXPECT_GT(plan.key->confidence, 0.5f);
+}
+
+}  // namespace
+}  // namespace fastsag::model

@@ -1,0 +1,152 @@
+#include "model/train/semantic_parts.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <string>
+
+namespace fastsag::model {
+namespace {
+
+// Two minutes of I-vi-IV-V in quarter notes at 100 beats a minute: bass on the beat, chord on the offbeat, and a tune of
+// chord notes. A chord a bar.
+Song song(const std::string& name, int key, double bpm = 100) {
+  Song out;
+  out.name = name;
+  const double beat = 60 / bpm;
+  constexpr int kRoots[] = {0, 9, 5, 7};
+  for (int b = 0; b < 200; ++b) {
+    const int bar = b / 4, root = (key + kRoots[bar % 4]) % 12;
+    const bool minor = bar % 4 == 1;
+    const double at = 0.5 + b * beat;
+    out.beats.push_back({at, b % 4 == 0});
+    if (b % 4 == 0) out.chords.push_back({at, at + 4 * beat, root, minor ? Quality::minor : Quality::major});
+    const int tones[] = {0, minor ? 3 : 4, 7};
+    out.melody.push_back({at, beat * 0.9, 60 + root + tones[(b * 7 + bar) % 3], 90, 0});
+    out.notes.push_back({at, beat / 2, 36 + root, 80, 0});
+    for (const int tone : tones) out.notes.push_back({at + beat / 2, beat / 2, 54 + root + tone, 64, 0});
+  }
+  out.seconds = out.beats.back().time + beat;
+  return out;
+}
+
+SharedScores scores() {
+  ScoreSplits splits;
+  for (int key = 0; key < 12; ++key) splits.train.push_back(song("train", key));
+  splits.validate.push_back(song("validate", 3, 90));
+  return std::make_shared<const ScoreSplits>(std::move(splits));
+}
+
+template <typename Part>
+double train(Part& part, int steps) {
+  torch::optim::AdamW optimiser(part.module().parameters(), torch::optim::AdamWOptions(3e-3));
+  double last = 0;
+  for (int step = 0; step < steps; ++step) {
+    std::map<std::string, double> figures;
+    const auto loss = part.loss({1, step, 0}, figures);
+    optimiser.zero_grad();
+    loss.backward();
+    torch::nn::utils::clip_grad_norm_(part.module().parameters(), 1);
+    optimiser.step();
+    last = loss.template item<double>();
+  }
+  part.module().eval();
+  return last;
+}
+
+TEST(StepWindows, ACleanWindowIsWhatWasWritten) {
+  const Song s = song("x", 0);
+  Chance chance({1});
+  const TrainingWindow w = window_at(s, 8, 4, Hearing::all, {.tracker = 0, .bars = true}, chance);
+  EXPECT_EQ(w.heard.bar_beats, 4);
+  EXPECT_EQ(w.heard.first_beat, 0);
+  for (int step = 0; step < kWindowSteps; ++step) {
+    const int bar = 2 + step / 16;
+    const std::array roots = {0, 9, 5, 7};
+    EXPECT_EQ(w.chords[static_cast<size_t>(step)], (StepChord{roots[static_cast<size_t>(bar % 4)], bar % 4 == 1 ? Quality::minor : Quality::major}));
+  }
+  EXPECT_EQ(w.score.size(), 24u * 4);  // a bass note and a chord of three a beat
+  EXPECT_THAT(w.score.front(), (ScoreNote{0, 41, 3, 4}));  // F, two steps long, velocity 80 ~ 82
+}
+
+TEST(StepWindows, BeatsAndSecondsAreInverse) {
+  const Song s = song("x", 0, 87);
+  const BeatMap map(s);
+  Chance chance({2});
+  for (int i = 0; i < 200; ++i) {
+    const double beat = chance.uniform(-5, 230);  // also before the first and after the last
+    EXPECT_NEAR(map.beat_at(map.seconds_at(beat)), beat, 1e-9);
+  }
+}
+
+TEST(StepWindows, WhatIsHeardCoversTheLeadsOfBothModes) {
+  const auto all = scores();
+  double lowest = kWindowSteps, ahead = 0, unknown = 0, transposed = 0;
+  for (uint64_t i = 0; i < 400; ++i) {
+    Chance chance({i});
+    const TrainingWindow w = random_window(all->train, chance);
+    EXPECT_TRUE(w.heard.voice_begin >= 0 && w.heard.voice_begin < w.heard.voice_end && w.heard.voice_end <= kWindowSteps);
+    EXPECT_TRUE(w.heard.past_begin <= w.heard.past_end && w.heard.past_end < kWindowSteps);
+    EXPECT_LT(w.unknown_from, kWindowSteps);
+    lowest = std::min(lowest, w.heard.voice_end);
+    ahead = std::max(ahead, w.heard.past_end - w.heard.voice_end);
+    unknown += w.heard.past_end == 0;
+    transposed += w.chords[40].root % 2;
+  }
+  const double second = 4 * 100 / 60.0;  // steps
+  EXPECT_NEAR(lowest, kWindowSteps - 3.5 * second, second / 2);  // the voice breaks off up to 3.5 s early
+  EXPECT_NEAR(ahead, 2 * second, second / 2);                    // and up to 2 s beyond it was played
+  EXPECT_NEAR(unknown / 400, 0.35, 0.1);                         // nothing played yet
+  EXPECT_NEAR(transposed / 400, 0.5, 0.1);                       // all keys alike
+}
+
+TEST(StepWindows, AWrongPastIsAnotherChordNotAnotherRhythm) {
+  const Song s = song("x", 0);
+  Chance one({1}), two({1});
+  const auto truth = window_at(s, 8, 4, Hearing::live, {.tracker = 0}, one).heard;
+  const auto wrong = window_at(s, 8, 4, Hearing::live, {.tracker = 0, .wrong_past = 1}, two).heard;
+  ASSERT_EQ(truth.past.size(), wrong.past.size());
+  double moved = 0;
+  for (size_t i = 0; i < truth.past.size(); ++i) {
+    EXPECT_EQ(truth.past[i].onset, wrong.past[i].onset);
+    moved += truth.past[i].pitch % 12 != wrong.past[i].pitch % 12;
+  }
+  EXPECT_GT(moved / static_cast<double>(truth.past.size()), 0.5);
+}
+
+TEST(ChordPart, ABatchIsItsKey) {
+  torch::manual_seed(1);
+  ChordPart part(scores(), 4);
+  std::map<std::string, double> figures;
+  torch::NoGradGuard no_grad;
+  const auto at = [&](BatchKey key) { return part.loss(key, figures).item<double>(); };
+  EXPECT_EQ(at({1, 5, 0}), at({1, 5, 0}));
+  EXPECT_NE(at({1, 5, 0}), at({1, 5, 1}));  // ranks see other songs
+  EXPECT_NE(at({1, 5, 0}), at({1, 6, 0}));
+  EXPECT_NE(at({1, 5, 0}), at({2, 5, 0}));
+}
+
+TEST(ChordPart, LearnsToHearChords) {
+  torch::set_num_threads(1);
+  torch::manual_seed(1);
+  ChordPart part(scores(), 8);
+  train(part, 40);
+  const auto figures = part.validate();
+  // 1/24 by chance, .25 for the right key and nothing else.
+  EXPECT_GT(figures.at("written_exact"), 0.6);
+  EXPECT_LT(figures.at("written_ce"), 1.6);  // ln 24 = 3.18
+}
+
+TEST(NotePart, LearnsTheFigureOfAnAccompaniment) {
+  torch::set_num_threads(1);
+  torch::manual_seed(1);
+  NotePart part(scores(), 4);
+  train(part, 40);
+  const auto figures = part.validate();
+  EXPECT_LT(figures.at("pitch_ce"), 1.5);  // ln 100 = 4.6
+  EXPECT_GT(figures.at("accuracy"), 0.6);  // .50 for saying END every time
+}
+
+}  // namespace
+}  // namespace fastsag::model
