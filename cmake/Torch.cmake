@@ -5,6 +5,9 @@ find_path(torch_share NAMES TorchConfig.cmake PATH_SUFFIXES share/cmake/Torch RE
 get_filename_component(torch_root "${torch_share}/../../.." ABSOLUTE)
 
 add_library(fastsag_torch INTERFACE)
+# The wheel's libtorch exports parts of std::filesystem from a libstdc++ of its own, and remove_all of those jumps to
+# address 0. Symbols are looked up in the order of linking, so the system's library goes first.
+target_link_libraries(fastsag_torch INTERFACE stdc++)
 if(CMAKE_CUDA_COMPILER AND EXISTS "${torch_root}/lib/libtorch_cuda.so")
   set(FASTSAG_CUDA ON)
   set(CMAKE_CUDA_STANDARD 17)
