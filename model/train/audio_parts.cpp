@@ -161,8 +161,9 @@ std::map<std::string, double> MagnitudePart::validate() {
   const Spectra spectra = spectra_of(draw_waves(audio_->validate, chance, 4 * kValidationCrops));
   const torch::Tensor magnitude = spectra.magnitude.to(device_of(*net_));
   const torch::Tensor predicted = net_->forward(spectra.mel.to(magnitude.device()));
-  const torch::Tensor nepers = (predicted - magnitude.clamp_min(3e-3).log()).abs();
-  const torch::Tensor loud = (magnitude > .05 * magnitude.amax({1, 2}, true)).to(torch::kFloat);
+  // What is heard: bins within 26 dB of the crop's loudest, and not in silence.
+  const torch::Tensor loud = (magnitude > (.05 * magnitude.amax({1, 2}, true)).clamp_min(.1)).to(torch::kFloat);
+  const torch::Tensor nepers = (predicted - magnitude.log()).abs();
   return {{"loss", magnitude_loss(predicted, magnitude).item<double>()},
           {"loud_l1_neper", ((nepers * loud).sum() / loud.sum()).item<double>()}};
 }
