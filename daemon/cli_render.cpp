@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -69,6 +70,8 @@ nlohmann::json to_json(const Arguments& arguments, const RenderReport& report) {
 void run(Arguments& arguments) {
   try {
     SoundReader probe(arguments.render.voice);
+    check_sound_name(arguments.render.mix);
+    if (!arguments.render.accompaniment.empty()) check_sound_name(arguments.render.accompaniment);
   } catch (const Error& error) {
     throw UsageError(error.what());
   }
@@ -86,7 +89,8 @@ void run(Arguments& arguments) {
                 static_cast<long long>(report.room.windows), report.accompaniment_lufs);
   }
   if (report.room.errors > 0)
-    throw Error("the model failed in " + std::to_string(report.room.errors) + " windows; the accompaniment has holes there");
+    throw Error("the model failed in " + std::to_string(report.room.errors) +
+                " windows; the accompaniment has holes there");
 }
 
 }  // namespace
@@ -99,13 +103,19 @@ void add_render(CLI::App& app) {
   command->add_option("-o,--output", render.mix, "Voice and accompaniment together (.wav, .flac, .ogg)")->required();
   command->add_option("--accompaniment", render.accompaniment, "The accompaniment alone, also aligned to the voice");
   command->add_option("--plan", render.plan, "Chords and notes as JSON");
-  command->add_option("--preset", arguments->model.preset, "The model: a preset's name or the path of a .toml file")->capture_default_str();
+  command->add_option("--preset", arguments->model.preset, "The model: a preset's name or the path of a .toml file")
+      ->capture_default_str();
   command->add_option("--mode", arguments->mode, "Where windows are written: behind the voice, or ahead of it")
-      ->check(CLI::IsMember({"delayed", "live"}))->capture_default_str();
-  command->add_option("--hop", render.room.hop_s, "Seconds a window adds")->check(CLI::Range(0.2, 4.0))->capture_default_str();
-  command->add_option("--steps", arguments->model.steps, "Denoiser evaluations; the preset's where not given")->check(CLI::Range(1, 1000));
+      ->check(CLI::IsMember({"delayed", "live"}))
+      ->capture_default_str();
+  command->add_option("--hop", render.room.hop_s, "Seconds a window adds")
+      ->check(CLI::Range(0.2, 4.0))
+      ->capture_default_str();
+  command->add_option("--steps", arguments->model.steps, "Denoiser evaluations; the preset's where not given")
+      ->check(CLI::Range(1, 1000));
   command->add_option("--seed", render.room.seed, "Another number, another accompaniment")->capture_default_str();
-  command->add_option("--bpm", render.bpm, "The tempo, with a beat at the beginning; heard where not given")->check(CLI::Range(30.0, 300.0));
+  command->add_option("--bpm", render.bpm, "The tempo, with a beat at the beginning; heard where not given")
+      ->check(CLI::Range(30.0, 300.0));
   command->add_option("--device", arguments->model.device, "cpu, cuda or cuda:N")->capture_default_str();
   command->add_flag("--json", arguments->json, "Print one JSON object");
   command->callback([arguments] { run(*arguments); });

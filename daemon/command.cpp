@@ -21,7 +21,8 @@ CommandPort::~CommandPort() {
 
 bool CommandPort::send(const Command& command) {
   if (const auto* gain = std::get_if<SetGain>(&command)) {
-    state_->gain_db.store(std::isfinite(gain->db) ? std::clamp(gain->db, -120.0f, 24.0f) : 0.0f, std::memory_order_relaxed);
+    state_->gain_db.store(std::isfinite(gain->db) ? std::clamp(gain->db, -120.0f, 24.0f) : 0.0f,
+                          std::memory_order_relaxed);
     return true;
   }
   if (const auto* mute = std::get_if<SetMute>(&command)) {

@@ -1,10 +1,9 @@
 #pragma once
 // What people, MIDI and the network ask of a room while it plays.
 //
-// Threads: a CommandPort belongs to one thread; a room may have many. Commands take effect at the next window, level and
-// mute within milliseconds.
-// Real-time: send() never allocates, locks or waits; it answers false when the queue is full (counted by nobody: the
-// person will turn the knob again).
+// Threads: a CommandPort belongs to one thread; a room may have many. Commands take effect at the next window, level
+// and mute within milliseconds. Real-time: send() never allocates, locks or waits; it answers false when the queue is
+// full (counted by nobody: the person will turn the knob again).
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -15,14 +14,28 @@
 
 namespace fastsag::daemon {
 
-struct SetMode { Mode mode; };
-struct SetGain { float db; };             // of the accompaniment
-struct SetMute { bool mute; };
-struct SetSeed { uint64_t seed; };
-struct NextSeed {};                       // another accompaniment, please
-struct SetPulse { std::optional<model::Pulse> pulse; };  // song positions at 24 kHz; none: what the model hears
-struct SetTemperature { float temperature; };
-struct SetDensity { float density; };
+struct SetMode {
+  Mode mode;
+};
+struct SetGain {
+  float db;
+};  // of the accompaniment
+struct SetMute {
+  bool mute;
+};
+struct SetSeed {
+  uint64_t seed;
+};
+struct NextSeed {};  // another accompaniment, please
+struct SetPulse {
+  std::optional<model::Pulse> pulse;
+};  // song positions at 24 kHz; none: what the model hears
+struct SetTemperature {
+  float temperature;
+};
+struct SetDensity {
+  float density;
+};
 
 using Command = std::variant<SetMode, SetGain, SetMute, SetSeed, NextSeed, SetPulse, SetTemperature, SetDensity>;
 

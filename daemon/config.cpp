@@ -17,10 +17,14 @@ namespace {
 std::string describe(const toml::node& node) {
   std::ostringstream text;
   node.visit([&](const auto& value) {
-    if constexpr (toml::is_table<decltype(value)>) text << "a table";
-    else if constexpr (toml::is_array<decltype(value)>) text << "a list";
-    else if constexpr (toml::is_string<decltype(value)>) text << '"' << *value << '"';
-    else text << value;
+    if constexpr (toml::is_table<decltype(value)>)
+      text << "a table";
+    else if constexpr (toml::is_array<decltype(value)>)
+      text << "a list";
+    else if constexpr (toml::is_string<decltype(value)>)
+      text << '"' << *value << '"';
+    else
+      text << value;
   });
   return text.str();
 }
@@ -31,7 +35,9 @@ class Errors {
   void add(std::string_view file, int64_t line, const std::string& what) {
     entries_.push_back({line, std::string(file) + ":" + std::to_string(line) + ": " + what});
   }
-  void add_elsewhere(const std::string& where, const std::string& what) { entries_.push_back({kLast, where + ": " + what}); }
+  void add_elsewhere(const std::string& where, const std::string& what) {
+    entries_.push_back({kLast, where + ": " + what});
+  }
   bool empty() const { return entries_.empty(); }
   std::string lines() const {
     auto sorted = entries_;
@@ -153,11 +159,14 @@ struct Reader {
   void finish(const std::string& where) {
     if (!given.contains("engine.reserve_s")) config.engine.reserve_s = config.engine.hop_s + 0.5;
     if (config.engine.reserve_s < config.engine.hop_s + 0.25)
-      errors.add_elsewhere(where, "[engine] reserve_s = " + std::to_string(config.engine.reserve_s) +
-                            ": expected hop_s + 0.25 or more, so that one lost window is survived; leave it out for hop_s + 0.5");
+      errors.add_elsewhere(
+          where,
+          "[engine] reserve_s = " + std::to_string(config.engine.reserve_s) +
+              ": expected hop_s + 0.25 or more, so that one lost window is survived; leave it out for hop_s + 0.5");
     const std::string& host = config.server.host;
     if (host != "localhost" && host != "::1" && !host.starts_with("127.") && config.server.token.empty())
-      errors.add_elsewhere(where, "[server] host = " + host + ": others can reach it, so it needs a token; set [server] token");
+      errors.add_elsewhere(
+          where, "[server] host = " + host + ": others can reach it, so it needs a token; set [server] token");
   }
 };
 
@@ -177,14 +186,16 @@ Config load_config(const std::filesystem::path& file, std::span<const std::strin
   std::ifstream stream(file, std::ios::binary);
   std::ostringstream text;
   if (std::filesystem::is_directory(file) || !stream || !(text << stream.rdbuf(), stream.good() || stream.eof()))
-    throw Error("cannot read the configuration " + file.string() + "; expected a TOML file that exists and may be read");
+    throw Error("cannot read the configuration " + file.string() +
+                "; expected a TOML file that exists and may be read");
   return parse_config(text.str(), file.filename().string(), overrides);
 }
 
 std::vector<std::string> needs_restart(const Config& running, const Config& fresh) {
   std::vector<std::string> names;
   for (const auto& key : config_keys())
-    if (!key.follows_reload && key.get(running) != key.get(fresh)) names.push_back(std::string(key.section) + "." + std::string(key.name));
+    if (!key.follows_reload && key.get(running) != key.get(fresh))
+      names.push_back(std::string(key.section) + "." + std::string(key.name));
   return names;
 }
 

@@ -17,20 +17,20 @@
 namespace fastsag::daemon {
 
 struct ServerConfig {
-  std::string host = "127.0.0.1";  // anything but loopback needs a token
-  int port = 8765;                 // 0: the system chooses one
-  std::string token;               // empty: none asked for
+  std::string host = "127.0.0.1";    // anything but loopback needs a token
+  int port = 8765;                   // 0: the system chooses one
+  std::string token;                 // empty: none asked for
   std::vector<std::string> origins;  // pages allowed beside our own: "https://stage.example"
   int max_connections = 64;
-  std::string web;                 // folder of the page; empty: beside the program, then the source tree
+  std::string web;  // folder of the page; empty: beside the program, then the source tree
 };
 
 struct AudioConfig {
-  std::string input = "none";   // a device's name or the beginning of it, "default", or "none"
+  std::string input = "none";  // a device's name or the beginning of it, "default", or "none"
   std::string output = "none";
-  int rate = 48000;             // Hz; the device's own is used where it has no other
-  int block = 256;              // frames a callback
-  float monitor_db = kOffDb;    // the dry voice, past the model; -120 is off
+  int rate = 48000;           // Hz; the device's own is used where it has no other
+  int block = 256;            // frames a callback
+  float monitor_db = kOffDb;  // the dry voice, past the model; -120 is off
   static constexpr float kOffDb = -120;
 };
 
@@ -48,18 +48,18 @@ struct MidiMap {
 };
 
 struct MidiConfig {
-  std::string input = "none";   // a port's name or the beginning of it, or "none"
+  std::string input = "none";  // a port's name or the beginning of it, or "none"
   std::string output = "none";
-  bool clock = false;           // take the beat from MIDI clock
-  MidiMap map;                  // [midi.map]
+  bool clock = false;  // take the beat from MIDI clock
+  MidiMap map;         // [midi.map]
 };
 
 struct EngineConfig {
   Mode mode = Mode::delayed;
   double hop_s = 1.0;
-  double context_s = 0.9;       // voice after a slice that `delayed` waits for
-  double reserve_s = 1.5;       // written beyond a slice, plays when the next one is late; hop_s + .5 where not given
-  double idle_s = 15;           // a room without voice for so long stops making windows
+  double context_s = 0.9;  // voice after a slice that `delayed` waits for
+  double reserve_s = 1.5;  // written beyond a slice, plays when the next one is late; hop_s + .5 where not given
+  double idle_s = 15;      // a room without voice for so long stops making windows
   int max_rooms = 8;
   float accompaniment_gain_db = 0;
 };
@@ -69,8 +69,8 @@ struct ModelConfig {
   std::string preset_dir;       // where named presets lie; empty: beside the program, then the source tree
   std::string device = "cpu";   // "cpu", "cuda", "cuda:1"
   uint64_t seed = 1;
-  int steps = 0;                // EDM evaluations; 0: the preset's
-  int threads = 2;              // CPU threads of one window
+  int steps = 0;    // EDM evaluations; 0: the preset's
+  int threads = 2;  // CPU threads of one window
 };
 
 struct Config {

@@ -31,24 +31,25 @@ ConfigKey key_of(std::string_view section, Section Config::*part, std::string_vi
 }
 
 template <typename Section, std::integral Value>
-ConfigKey whole(std::string_view section, Section Config::*part, std::string_view name, Value Section::*field, int64_t low,
-                int64_t high, int64_t step = 1) {
-  auto key = key_of<Section, Value>(
-      section, part, name, field,
-      "a whole number from " + text(low) + (high < std::numeric_limits<int64_t>::max() ? " to " + text(high) : "") +
-          (step > 1 ? ", a multiple of " + text(step) : ""),
-      [=](const toml::node& node) -> std::optional<Value> {
-        const auto value = node.value_exact<int64_t>();
-        if (!value || *value < low || *value > high || *value % step != 0) return std::nullopt;
-        return static_cast<Value>(*value);
-      });
+ConfigKey whole(std::string_view section, Section Config::*part, std::string_view name, Value Section::*field,
+                int64_t low, int64_t high, int64_t step = 1) {
+  auto key = key_of<Section, Value>(section, part, name, field,
+                                    "a whole number from " + text(low) +
+                                        (high < std::numeric_limits<int64_t>::max() ? " to " + text(high) : "") +
+                                        (step > 1 ? ", a multiple of " + text(step) : ""),
+                                    [=](const toml::node& node) -> std::optional<Value> {
+                                      const auto value = node.value_exact<int64_t>();
+                                      if (!value || *value < low || *value > high || *value % step != 0)
+                                        return std::nullopt;
+                                      return static_cast<Value>(*value);
+                                    });
   key.get = [part, field](const Config& config) { return text(config.*part.*field); };
   return key;
 }
 
 template <typename Section, std::floating_point Value>
-ConfigKey number(std::string_view section, Section Config::*part, std::string_view name, Value Section::*field, double low,
-                 double high) {
+ConfigKey number(std::string_view section, Section Config::*part, std::string_view name, Value Section::*field,
+                 double low, double high) {
   auto key = key_of<Section, Value>(section, part, name, field, "a number from " + text(low) + " to " + text(high),
                                     [=](const toml::node& node) -> std::optional<Value> {
                                       const auto value = node.is_number() ? node.value<double>() : std::nullopt;
@@ -106,13 +107,18 @@ std::optional<MidiTrigger> parse_trigger(const std::string& value) {
   } else {
     trigger.number = number;
   }
-  if ((word != "note" && word != "control") || trigger.number < 0 || trigger.number > 127 || in >> rest) return std::nullopt;
+  if ((word != "note" && word != "control") || trigger.number < 0 || trigger.number > 127 || in >> rest)
+    return std::nullopt;
   trigger.kind = word == "note" ? MidiTrigger::Kind::note : MidiTrigger::Kind::control;
   return trigger;
 }
 
 ConfigKey trigger(std::string_view name, std::optional<MidiTrigger> MidiMap::*field) {
-  ConfigKey key{"midi.map", name, "\"note N\" or \"control N\", N from 0 to 127, or with a channel: \"channel 10 note 36\"", {}, {}};
+  ConfigKey key{"midi.map",
+                name,
+                "\"note N\" or \"control N\", N from 0 to 127, or with a channel: \"channel 10 note 36\"",
+                {},
+                {}};
   key.set = [field](Config& config, const toml::node& node) {
     const auto value = node.value_exact<std::string>();
     const auto parsed = value ? parse_trigger(*value) : std::nullopt;
@@ -121,15 +127,17 @@ ConfigKey trigger(std::string_view name, std::optional<MidiTrigger> MidiMap::*fi
   };
   key.get = [field](const Config& config) {
     const auto& value = config.midi.map.*field;
-    return value ? text(static_cast<int>(value->kind)) + " " + text(value->number) + " " + text(value->channel.value_or(0)) : "";
+    return value ? text(static_cast<int>(value->kind)) + " " + text(value->number) + " " +
+                       text(value->channel.value_or(0))
+                 : "";
   };
   key.is_text = key.follows_reload = true;
   return key;
 }
 
 ConfigKey mode_key() {
-  auto key = key_of<EngineConfig, Mode>("engine", &Config::engine, "mode", &EngineConfig::mode, "\"delayed\" or \"live\"",
-                                        [](const toml::node& node) -> std::optional<Mode> {
+  auto key = key_of<EngineConfig, Mode>("engine", &Config::engine, "mode", &EngineConfig::mode,
+                                        "\"delayed\" or \"live\"", [](const toml::node& node) -> std::optional<Mode> {
                                           const auto value = node.value_exact<std::string>();
                                           return value ? parse_mode(*value) : std::nullopt;
                                         });
@@ -170,7 +178,8 @@ std::vector<ConfigKey> make_keys() {
   const std::string device = "a device's name in quotes, \"default\" or \"none\"; `fastsag devices` lists them";
   const std::string port = "a port's name in quotes, or \"none\"; `fastsag devices` lists them";
   return {
-      words("server", server, "host", &ServerConfig::host, "an address in quotes, as \"127.0.0.1\" or \"0.0.0.0\"", not_empty),
+      words("server", server, "host", &ServerConfig::host, "an address in quotes, as \"127.0.0.1\" or \"0.0.0.0\"",
+            not_empty),
       whole("server", server, "port", &ServerConfig::port, 0, 65535),
       words("server", server, "token", &ServerConfig::token, "a word in quotes"),
       origins_key(),
@@ -200,7 +209,8 @@ std::vector<ConfigKey> make_keys() {
       whole("engine", engine, "max_rooms", &EngineConfig::max_rooms, 1, 256),
       follows(number("engine", engine, "accompaniment_gain_db", &EngineConfig::accompaniment_gain_db, -60, 24)),
 
-      words("model", model, "preset", &ModelConfig::preset, "a preset's name or the path of a .toml file, in quotes", not_empty),
+      words("model", model, "preset", &ModelConfig::preset, "a preset's name or the path of a .toml file, in quotes",
+            not_empty),
       words("model", model, "preset_dir", &ModelConfig::preset_dir, "a folder in quotes"),
       words("model", model, "device", &ModelConfig::device, "\"cpu\", \"cuda\" or \"cuda:N\"", is_device),
       follows(whole("model", model, "seed", &ModelConfig::seed, 0, std::numeric_limits<int64_t>::max())),

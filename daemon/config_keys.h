@@ -14,11 +14,11 @@ namespace fastsag::daemon {
 
 struct ConfigKey {
   std::string_view section, name;
-  std::string expected;                                  // for a person: "a number from 0.2 to 4"
-  std::function<bool(Config&, const toml::node&)> set;   // false: not such a value, nothing changed
-  std::function<std::string(const Config&)> get;         // to compare
-  bool is_text = false;                                  // --set takes the value as it stands
-  bool follows_reload = false;                           // a SIGHUP is enough
+  std::string expected;                                 // for a person: "a number from 0.2 to 4"
+  std::function<bool(Config&, const toml::node&)> set;  // false: not such a value, nothing changed
+  std::function<std::string(const Config&)> get;        // to compare
+  bool is_text = false;                                 // --set takes the value as it stands
+  bool follows_reload = false;                          // a SIGHUP is enough
 };
 
 std::span<const ConfigKey> config_keys();

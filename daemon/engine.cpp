@@ -13,13 +13,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Nanoseconds kPoll = 5ms;            // how often rooms are looked at; audio threads cannot wake anybody
-constexpr Nanoseconds kStuck = 10s;           // a step that takes so long does not come back
+constexpr Nanoseconds kPoll = 5ms;   // how often rooms are looked at; audio threads cannot wake anybody
+constexpr Nanoseconds kStuck = 10s;  // a step that takes so long does not come back
 constexpr Nanoseconds kErrorLogEvery = 60s;
-constexpr int kWarmUpWindows = 4;             // the first pays for caches and is not counted
+constexpr int kWarmUpWindows = 4;  // the first pays for caches and is not counted
 
 Nanoseconds patience(const RoomSettings& settings) {
-  return std::max<Nanoseconds>(3s, std::chrono::duration_cast<Nanoseconds>(std::chrono::duration<double>(2 * settings.hop_s)));
+  return std::max<Nanoseconds>(
+      3s, std::chrono::duration_cast<Nanoseconds>(std::chrono::duration<double>(2 * settings.hop_s)));
 }
 
 }  // namespace
@@ -29,7 +30,7 @@ struct Engine::Seat {
       : room(std::move(its_room)), maker(room->state(), window_samples, generation_s) {}
 
   std::shared_ptr<Room> room;
-  WindowMaker maker;  // generation thread only
+  WindowMaker maker;                          // generation thread only
   std::atomic<int64_t> waiting_since_ns{-1};  // a window has been due and not written since
 };
 

@@ -27,7 +27,7 @@ namespace fastsag::daemon {
 class WindowMaker;
 
 struct EngineSettings {
-  int max_batch = 4;   // windows of one generate()
+  int max_batch = 4;  // windows of one generate()
   int max_rooms = 8;
   // In place of measured times, so that a run can be repeated bit for bit.
   std::optional<double> assumed_generation_s;

@@ -1,4 +1,5 @@
-// fastsag: the tools of a person at a terminal. Exit codes: 0 done, 1 failed while working, 2 asked for something wrong.
+// fastsag: the tools of a person at a terminal. Exit codes: 0 done, 1 failed while working, 2 asked for something
+// wrong.
 #include <cstdio>
 #include <exception>
 

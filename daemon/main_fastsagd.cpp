@@ -1,5 +1,5 @@
-// fastsagd: listens to singers and plays their accompaniment until SIGTERM. Exit codes: 0 ended as asked, 1 failed while
-// working, 2 a configuration that cannot be.
+// fastsagd: listens to singers and plays their accompaniment until SIGTERM. Exit codes: 0 ended as asked, 1 failed
+// while working, 2 a configuration that cannot be.
 #include <pthread.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
@@ -25,8 +25,8 @@ namespace {
 constexpr time_t kSuperviseEvery_s = 1;
 
 model::AccompanistOptions model_options(const ModelConfig& config) {
-  model::AccompanistOptions options{.preset = config.preset, .device = config.device, .preset_dir = config.preset_dir,
-                                    .threads = config.threads};
+  model::AccompanistOptions options{
+      .preset = config.preset, .device = config.device, .preset_dir = config.preset_dir, .threads = config.threads};
   if (config.steps > 0) options.steps = config.steps;
   return options;
 }
@@ -72,7 +72,8 @@ void reload(const std::string& file, std::span<const std::string> overrides, Con
             std::span<const std::unique_ptr<Service>> services) {
   try {
     Config fresh = load_config(file, overrides);
-    for (const auto& key : needs_restart(config, fresh)) spdlog::warn("{} has changed; it takes effect after a restart", key);
+    for (const auto& key : needs_restart(config, fresh))
+      spdlog::warn("{} has changed; it takes effect after a restart", key);
     apply(config, fresh, engine);
     for (const auto& service : services) service->reload(fresh);
     config = std::move(fresh);
@@ -86,7 +87,8 @@ int run(const std::string& file, std::span<const std::string> overrides, Config 
   const sigset_t signals = block_signals();
   const auto accompanist = model::load_accompanist(model_options(config.model));
   SystemClock clock;
-  Engine engine(*accompanist, clock, {.max_batch = std::min(4, config.engine.max_rooms), .max_rooms = config.engine.max_rooms});
+  Engine engine(*accompanist, clock,
+                {.max_batch = std::min(4, config.engine.max_rooms), .max_rooms = config.engine.max_rooms});
   engine.prepare();
   std::jthread generation([&engine](std::stop_token stop) { engine.run(stop); });
 
@@ -131,7 +133,8 @@ int main(int argc, char** argv) {
   std::vector<std::string> overrides;
   bool check = false;
   app.add_option("--config", file, "A TOML file; without one, browsers on this machine are served");
-  app.add_option("--set", overrides, "section.key=value, in place of the file's; may be given again")->allow_extra_args(false);
+  app.add_option("--set", overrides, "section.key=value, in place of the file's; may be given again")
+      ->allow_extra_args(false);
   app.add_flag("--check", check, "Only say what is wrong with the configuration");
   try {
     app.parse(argc, argv);

@@ -25,7 +25,8 @@ void PlanCollector::add(const WindowEvent& event) {
     if (next != event.plan->chords.end() && next->from <= event.slice_begin) continue;  // over before the slice
     model::Chord now = *chord;
     if (!plan_.chords.empty()) now.from = std::max(now.from, event.slice_begin);  // what was played stays
-    const bool goes_on = !plan_.chords.empty() && plan_.chords.back().root == now.root && plan_.chords.back().quality == now.quality;
+    const bool goes_on =
+        !plan_.chords.empty() && plan_.chords.back().root == now.root && plan_.chords.back().quality == now.quality;
     if (!goes_on) plan_.chords.push_back(now);
   }
   plan_.key = event.plan->key;
@@ -42,8 +43,9 @@ void PlanCollector::write(const std::filesystem::path& file) const {
   for (const auto& chord : plan_.chords)
     json["chords"].push_back({static_cast<double>(chord.from) / kSecond, model::chord_name(chord), chord.confidence});
   for (const auto& note : plan_.notes)
-    json["notes"].push_back({static_cast<double>(note.onset) / kSecond, static_cast<double>(note.release - note.onset) / kSecond,
-                             note.pitch, note.velocity, note.channel});
+    json["notes"].push_back({static_cast<double>(note.onset) / kSecond,
+                             static_cast<double>(note.release - note.onset) / kSecond, note.pitch, note.velocity,
+                             note.channel});
   const std::filesystem::path beside = file.string() + ".part" + std::to_string(::getpid());
   std::ofstream out(beside);
   out << json.dump() << "\n";

@@ -29,9 +29,7 @@ class VoiceClock final : public Clock {
   Nanoseconds now_{0};
 };
 
-bool suits_timeline(int sample_rate) {
-  return sample_rate >= 16000 && sample_rate <= 96000 && sample_rate % 50 == 0;
-}
+bool suits_timeline(int sample_rate) { return sample_rate >= 16000 && sample_rate <= 96000 && sample_rate % 50 == 0; }
 
 // The files that are written, cut to the voice's length.
 class Sinks {
@@ -107,7 +105,9 @@ class Collector {
 
 RenderReport render(model::Accompanist& accompanist, const RenderOptions& options) {
   const auto wall_begin = std::chrono::steady_clock::now();
-  const auto wall_s = [](auto since) { return std::chrono::duration<double>(std::chrono::steady_clock::now() - since).count(); };
+  const auto wall_s = [](auto since) {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - since).count();
+  };
   SoundReader reader(options.voice);
   RoomSettings settings = options.room;
   const bool same_rate = suits_timeline(reader.sample_rate());
@@ -137,11 +137,15 @@ RenderReport render(model::Accompanist& accompanist, const RenderOptions& option
     const size_t got = reader.read(in);
     const auto heard = std::span(in).first(got);
     block.clear();
-    if (!resampler) block.assign(heard.begin(), heard.end());
-    else if (got > 0) resampler->process(heard, block);
-    else if (resampler->consumed() > 0) resampler->flush(block);
+    if (!resampler)
+      block.assign(heard.begin(), heard.end());
+    else if (got > 0)
+      resampler->process(heard, block);
+    else if (resampler->consumed() > 0)
+      resampler->flush(block);
     // After the end the delay still has to pass.
-    if (got == 0 && block.empty()) block.assign(static_cast<size_t>(std::lround(kBlock_s * settings.sample_rate)), 0.0f);
+    if (got == 0 && block.empty())
+      block.assign(static_cast<size_t>(std::lround(kBlock_s * settings.sample_rate)), 0.0f);
     room->voice().push(block);
     sung += std::ssize(block);
     clock.set(sung, settings.sample_rate);

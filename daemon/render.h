@@ -16,11 +16,11 @@ namespace fastsag::daemon {
 
 struct RenderOptions {
   std::filesystem::path voice;
-  std::filesystem::path mix;            // voice and accompaniment, sample-aligned
-  std::filesystem::path accompaniment;  // empty: not written
-  std::filesystem::path plan;           // chords and notes as JSON; empty: not written
-  RoomSettings room;                    // its sample_rate is ignored: the recording's, or 48 kHz
-  std::optional<double> bpm;            // beats at a steady tempo from the beginning
+  std::filesystem::path mix;                  // voice and accompaniment, sample-aligned
+  std::filesystem::path accompaniment;        // empty: not written
+  std::filesystem::path plan;                 // chords and notes as JSON; empty: not written
+  RoomSettings room;                          // its sample_rate is ignored: the recording's, or 48 kHz
+  std::optional<double> bpm;                  // beats at a steady tempo from the beginning
   std::function<void(double done)> progress;  // 0..1
 };
 

@@ -9,9 +9,10 @@
 namespace fastsag::daemon {
 namespace {
 
-constexpr float kMakeUpDb = 0;            // brings the model's level beside a sung voice
+constexpr float kMakeUpDb = 0;  // brings the model's level beside a sung voice
 constexpr double kGainRampSeconds = 0.01;
-constexpr double kToleranceSeconds = 0.1;  // play() lets a network singer's jitter be; a change of delay it follows at once
+constexpr double kToleranceSeconds =
+    0.1;  // play() lets a network singer's jitter be; a change of delay it follows at once
 
 float amplitude(float db) { return std::pow(10.0f, db / 20); }
 
@@ -27,11 +28,15 @@ struct RoomOutput::Impl {
   };
 
   Impl(std::shared_ptr<RoomState> room, const OutputSettings& output)
-      : state(std::move(room)), settings(output), reader(state->timeline.add_reader()),
-        counters(state->outputs[static_cast<size_t>(reader)]), limiter(state->settings.sample_rate),
+      : state(std::move(room)),
+        settings(output),
+        reader(state->timeline.add_reader()),
+        counters(state->outputs[static_cast<size_t>(reader)]),
+        limiter(state->settings.sample_rate),
         meter(state->settings.sample_rate),
         ramp(1 - std::exp(-1 / static_cast<float>(kGainRampSeconds * state->settings.sample_rate))),
-        latency(settings.gain ? limiter.latency_samples() : 0), gain(target_gain()) {
+        latency(settings.gain ? limiter.latency_samples() : 0),
+        gain(target_gain()) {
     counters.ahead.store(settings.ahead, std::memory_order_relaxed);
     counters.taken.store(true, std::memory_order_relaxed);
   }
@@ -88,8 +93,8 @@ struct RoomOutput::Impl {
   OutputRead produce_counted(std::span<float> out) {
     if (!primed) prime();
     const int64_t begin = position();
-    const bool counts = !state->idle.load(std::memory_order_relaxed) &&
-                        fed >= state->expected_from.load(std::memory_order_relaxed);
+    const bool counts =
+        !state->idle.load(std::memory_order_relaxed) && fed >= state->expected_from.load(std::memory_order_relaxed);
     const auto read = produce(out);
     meter.add(out);
     counters.level_db.store(static_cast<float>(meter.rms_db()), std::memory_order_relaxed);

@@ -18,7 +18,7 @@ struct RoomState;
 struct OutputSettings {
   // Live: how far ahead of the newest voice sample this output reads: its own latency (card, jitter buffer), samples.
   int64_t ahead = 0;
-  bool gain = true;     // make-up, level, mute and limiter; without: what the model wrote
+  bool gain = true;  // make-up, level, mute and limiter; without: what the model wrote
 };
 
 struct OutputRead {

@@ -5,9 +5,9 @@
 // Units: room positions, samples at the room's rate that only grow: those of the ring and of the timeline. A song
 // position (what people and the model see) is a room position less the song's origin. A restart moves on to a new
 // origin, so nothing is ever emptied under a reader.
+#include <concurrentqueue/concurrentqueue.h>
 #include <array>
 #include <atomic>
-#include <concurrentqueue/concurrentqueue.h>
 #include <cstdint>
 #include <functional>
 #include <limits>

@@ -1,7 +1,7 @@
 #include "daemon/sound_file.h"
 
-#include <sndfile.hh>
 #include <unistd.h>
+#include <sndfile.hh>
 
 #include <algorithm>
 #include <array>
@@ -27,7 +27,20 @@ bool cut_short(SndfileHandle& sound) {
   return false;
 }
 
+int written_format(const std::filesystem::path& file) {
+  std::string ending = file.extension().string();
+  std::ranges::transform(ending, ending.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (ending == ".wav") return SF_FORMAT_WAV | SF_FORMAT_PCM_24;
+  if (ending == ".flac") return SF_FORMAT_FLAC | SF_FORMAT_PCM_24;
+  if (ending == ".aiff" || ending == ".aif") return SF_FORMAT_AIFF | SF_FORMAT_PCM_24;
+  if (ending == ".ogg") return SF_FORMAT_OGG | SF_FORMAT_VORBIS;
+  throw Error("cannot tell the format of " + file.string() +
+              "; expected a name that ends in .wav, .flac, .aiff or .ogg");
+}
+
 }  // namespace
+
+void check_sound_name(const std::filesystem::path& file) { written_format(file); }
 
 struct SoundReader::File {
   std::string name;
@@ -41,7 +54,8 @@ SoundReader::SoundReader(const std::filesystem::path& file) : file_(std::make_un
   std::error_code ignored;
   if (!std::filesystem::exists(file, ignored)) throw Error("no such file: " + file_->name);
   if (std::filesystem::is_directory(file, ignored)) throw Error(file_->name + " is a folder; expected a sound file");
-  if (std::filesystem::file_size(file, ignored) == 0 && !ignored) throw Error(file_->name + " is empty; expected a sound file");
+  if (std::filesystem::file_size(file, ignored) == 0 && !ignored)
+    throw Error(file_->name + " is empty; expected a sound file");
   file_->sound = SndfileHandle(file_->name);
   if (!file_->sound.rawHandle() || file_->sound.channels() < 1 || file_->sound.samplerate() < 1)
     throw Error(file_->name + " is no sound file that can be read (" + file_->sound.strError() +
@@ -61,9 +75,10 @@ size_t SoundReader::read(std::span<float> mono) {
   const auto channels = static_cast<size_t>(file_->sound.channels());
   size_t done = 0;
   while (done < mono.size() && file_->position < samples()) {
-    const size_t wanted = std::min({mono.size() - done, file_->block.size() / channels,
-                                    static_cast<size_t>(samples() - file_->position)});
-    const auto got = static_cast<size_t>(std::max<sf_count_t>(0, file_->sound.readf(file_->block.data(), static_cast<sf_count_t>(wanted))));
+    const size_t wanted = std::min(
+        {mono.size() - done, file_->block.size() / channels, static_cast<size_t>(samples() - file_->position)});
+    const auto got = static_cast<size_t>(
+        std::max<sf_count_t>(0, file_->sound.readf(file_->block.data(), static_cast<sf_count_t>(wanted))));
     if (got == 0)
       throw Error(file_->name + " is cut short: its header promises " + std::to_string(samples()) + " samples, " +
                   std::to_string(file_->position) + " can be read; copy or export it again");
@@ -87,18 +102,13 @@ struct SoundWriter::File {
 };
 
 SoundWriter::SoundWriter(const std::filesystem::path& file, int sample_rate) : file_(std::make_unique<File>()) {
-  std::string ending = file.extension().string();
-  std::ranges::transform(ending, ending.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  int format = 0;
-  if (ending == ".wav") format = SF_FORMAT_WAV | SF_FORMAT_PCM_24;
-  if (ending == ".flac") format = SF_FORMAT_FLAC | SF_FORMAT_PCM_24;
-  if (ending == ".aiff" || ending == ".aif") format = SF_FORMAT_AIFF | SF_FORMAT_PCM_24;
-  if (ending == ".ogg") format = SF_FORMAT_OGG | SF_FORMAT_VORBIS;
-  if (format == 0) throw Error("cannot tell the format of " + file.string() + "; expected a name that ends in .wav, .flac, .aiff or .ogg");
+  const int format = written_format(file);
   file_->path = file;
   file_->beside = file.string() + ".part" + std::to_string(::getpid());
   file_->sound = SndfileHandle(file_->beside.string(), SFM_WRITE, format, 1, sample_rate);
-  if (!file_->sound.rawHandle()) throw Error("cannot write " + file.string() + ": " + file_->sound.strError() + "; check the folder and the space left");
+  if (!file_->sound.rawHandle())
+    throw Error("cannot write " + file.string() + ": " + file_->sound.strError() +
+                "; check the folder and the space left");
   file_->sound.command(SFC_SET_CLIPPING, nullptr, SF_TRUE);
 }
 

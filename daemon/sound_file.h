@@ -2,7 +2,8 @@
 // Sound files in and out, by libsndfile: any rate, any number of channels, any length.
 //
 // Threads: one thread an object. Units: mono float samples at the file's rate; channels are averaged.
-// Errors: fastsag::Error that names the file and what is wrong with it: missing, empty, no sound, cut short, not a number.
+// Errors: fastsag::Error that names the file and what is wrong with it: missing, empty, no sound, cut short, not a
+// number.
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -41,5 +42,8 @@ class SoundWriter {
   struct File;
   std::unique_ptr<File> file_;
 };
+
+// Throws where SoundWriter would not know the format.
+void check_sound_name(const std::filesystem::path& file);
 
 }  // namespace fastsag::daemon

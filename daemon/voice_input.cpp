@@ -10,8 +10,8 @@
 namespace fastsag::daemon {
 namespace {
 
-constexpr float kSilence = 5e-4f;         // -66 dBFS: below it nobody sings
-constexpr int64_t kLongestLoss_s = 10;    // a longer jump leaves nothing of the window: a new song
+constexpr float kSilence = 5e-4f;       // -66 dBFS: below it nobody sings
+constexpr int64_t kLongestLoss_s = 10;  // a longer jump leaves nothing of the window: a new song
 constexpr int64_t kLastPosition = int64_t{1} << 53;
 
 int64_t align_up(int64_t value, int64_t grid) {

@@ -10,7 +10,7 @@
 namespace fastsag::daemon {
 namespace {
 
-constexpr double kMargin_s = 0.1;        // beyond the time that windows take: voice comes in blocks, threads wake late
+constexpr double kMargin_s = 0.1;  // beyond the time that windows take: voice comes in blocks, threads wake late
 constexpr double kDelayStep_s = 0.05;
 constexpr double kWorstLump_s = 0.5;
 constexpr int64_t kEdge = WindowSchedule::kGrid;  // asked for on either side of a slice, for the resampler's filter
@@ -71,12 +71,14 @@ void WindowMaker::find_due(Nanoseconds now, double generation_s) {
     return to_samples(static_cast<double>(samples) / room_.settings.sample_rate);
   };
   const int64_t playing = voice_.end() + (live ? from_room(room_.ahead()) : -from_room(room_.delay));
-  const WindowSchedule::Time time{voice_.end(), playing + generation + margin - voice_.end(), playing + generation, margin};
+  const WindowSchedule::Time time{voice_.end(), playing + generation + margin - voice_.end(), playing + generation,
+                                  margin};
   if (live) room_.lead = to_samples(static_cast<double>(time.lead) / model::kSampleRate, room_.settings.sample_rate);
   slice_ = schedule_.due(room_.mode, time);
   if (!slice_) return;
   // A voice that comes in lumps makes windows late like a slow model does, and is allowed for alike; up to a point.
-  const int64_t overdue = resume_ ? 0 : std::min(schedule_.overdue(room_.mode, time, *slice_), to_samples(kWorstLump_s));
+  const int64_t overdue =
+      resume_ ? 0 : std::min(schedule_.overdue(room_.mode, time, *slice_), to_samples(kWorstLump_s));
   due_since_ = now - Nanoseconds(overdue * 1'000'000'000 / model::kSampleRate);
 }
 
@@ -87,7 +89,8 @@ void WindowMaker::take_commands() {
     if (const auto* seed = std::get_if<SetSeed>(&command)) controls_.seed = seed->seed;
     if (std::get_if<NextSeed>(&command)) ++controls_.seed;
     if (const auto* pulse = std::get_if<SetPulse>(&command)) controls_.pulse = pulse->pulse;
-    if (const auto* temperature = std::get_if<SetTemperature>(&command)) controls_.temperature = temperature->temperature;
+    if (const auto* temperature = std::get_if<SetTemperature>(&command))
+      controls_.temperature = temperature->temperature;
     if (const auto* density = std::get_if<SetDensity>(&command)) controls_.density = density->density;
   }
   room_.seed = controls_.seed;
@@ -112,8 +115,8 @@ void WindowMaker::follow_delay(double generation_s, bool may_shrink) {
 
 void WindowMaker::update_idle(double generation_s) {
   const int64_t heard = room_.last_heard;
-  const bool idle = heard <= song_.begin || static_cast<double>(room_.voice.end() - heard) >
-                                                room_.settings.idle_s * room_.settings.sample_rate;
+  const bool idle = heard <= song_.begin ||
+                    static_cast<double>(room_.voice.end() - heard) > room_.settings.idle_s * room_.settings.sample_rate;
   if (idle == room_.idle) return;
   if (idle) {
     room_.expected_from = RoomState::kNever;
@@ -138,8 +141,9 @@ model::WindowRequest WindowMaker::request() const {
   const int64_t played_begin = std::max(played_end - kPlayed, written_end_ - std::ssize(written_));
   if (!written_.empty() && played_end >= slice_->begin && played_begin < played_end) {
     request.played_end = played_end;
-    request.played = std::span(written_).subspan(
-        static_cast<size_t>(played_begin - (written_end_ - std::ssize(written_))), static_cast<size_t>(played_end - played_begin));
+    request.played =
+        std::span(written_).subspan(static_cast<size_t>(played_begin - (written_end_ - std::ssize(written_))),
+                                    static_cast<size_t>(played_end - played_begin));
   }
   return request;
 }
@@ -186,7 +190,8 @@ bool WindowMaker::write(const model::WindowResult& result) {
 void WindowMaker::remember(const model::WindowResult& result) {
   const int64_t begin = std::max<int64_t>(0, slice_->begin - kEdge);
   const auto fresh = std::span(result.audio)
-                         .subspan(static_cast<size_t>(slice_->begin - begin), static_cast<size_t>(slice_->reserve_end - slice_->begin));
+                         .subspan(static_cast<size_t>(slice_->begin - begin),
+                                  static_cast<size_t>(slice_->reserve_end - slice_->begin));
   const int64_t written_begin = written_end_ - std::ssize(written_);
   std::vector<float> next;
   if (written_end_ >= slice_->begin + kCrossfade && written_begin <= slice_->begin) {

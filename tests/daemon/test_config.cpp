@@ -95,8 +95,8 @@ TEST(Config, NamesTheKeysWhereNoneIsNear) {
 }
 
 TEST(Config, OverridesWinAndAreCheckedAlike) {
-  const std::vector<std::string> overrides = {"engine.mode=live", "server.token=1234", "engine.hop_s=0.5", "midi.map.tap=note 3",
-                                              "model.preset=\"paper\""};
+  const std::vector<std::string> overrides = {"engine.mode=live", "server.token=1234", "engine.hop_s=0.5",
+                                              "midi.map.tap=note 3", "model.preset=\"paper\""};
   const Config config = parse_config("[engine]\nmode = \"delayed\"\n", "stage.toml", overrides);
   EXPECT_EQ(config.engine.mode, Mode::live);
   EXPECT_EQ(config.server.token, "1234") << "text needs no quotes on a command line";
@@ -120,7 +120,9 @@ TEST(Config, AReserveMustSurviveALostWindow) {
   EXPECT_THAT(errors_of("[engine]\nhop_s = 1.0\nreserve_s = 1.0\n"), HasSubstr("hop_s + 0.25 or more"));
 }
 
-TEST(Config, SaysWhereItIsNotToml) { EXPECT_THAT(errors_of("[server]\nport = \n"), HasSubstr("stage.toml:2: not TOML")); }
+TEST(Config, SaysWhereItIsNotToml) {
+  EXPECT_THAT(errors_of("[server]\nport = \n"), HasSubstr("stage.toml:2: not TOML"));
+}
 
 TEST(Config, SaysThatAFileIsMissing) {
   try {

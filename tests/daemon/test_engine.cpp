@@ -87,7 +87,8 @@ TEST(Engine, DelayedPlaysEveryPositionOnceAndInPhase) {
   const RoomStatus status = stage.room->status();
   // 1.0 hop + .9 context + .1 generation, up to .02 until a block is there, + .1 margin, in steps of 50 ms.
   EXPECT_NEAR(status.delay_ms, 2150, 0.1);
-  EXPECT_EQ(std::ssize(stage.heard) + stage.output->available(), 20 * kRate - std::llround(2.15 * kRate)) << "what is due is there, no more";
+  EXPECT_EQ(std::ssize(stage.heard) + stage.output->available(), 20 * kRate - std::llround(2.15 * kRate))
+      << "what is due is there, no more";
   EXPECT_EQ(stage.first, 0);
   EXPECT_EQ(status.windows, 20) << "half a hop, its other half, then one a second: 18 hops and .1 s of context";
   EXPECT_EQ(status.stale + status.gaps + status.dropped + status.errors + status.overruns, 0);
@@ -138,7 +139,8 @@ TEST(Engine, RequestsContinueWhatWasWritten) {
     EXPECT_LE(request.voice_end - request.voice_begin, 240000);
     double worst = 0;
     for (size_t k = 0; k < request.played.size(); ++k)
-      worst = std::max<double>(worst, std::abs(request.played[k] - FakeAccompanist::tone(request.played_begin + static_cast<int64_t>(k))));
+      worst = std::max<double>(
+          worst, std::abs(request.played[k] - FakeAccompanist::tone(request.played_begin + static_cast<int64_t>(k))));
     EXPECT_LT(worst, 1e-3) << "what was written is remembered where it was written";
   }
   EXPECT_EQ(seen.back().voice_end - seen.back().voice_begin, 240000) << "ten seconds";

@@ -55,7 +55,8 @@ TEST_F(Render, IsAsLongAsTheVoiceAndAlignedWithIt) {
   for (const Mode mode : {Mode::delayed, Mode::live}) {
     FakeAccompanist accompanist;
     const auto report = render(accompanist, options(sing(44100, 44100 * 6 + 123), mode));
-    const auto mix = test::read_audio(folder_ / "mix.wav"), accompaniment = test::read_audio(folder_ / "accompaniment.wav");
+    const auto mix = test::read_audio(folder_ / "mix.wav"),
+               accompaniment = test::read_audio(folder_ / "accompaniment.wav");
     EXPECT_EQ(mix.sample_rate, 44100);
     ASSERT_EQ(mix.mono.size(), 44100u * 6 + 123);
     ASSERT_EQ(accompaniment.mono.size(), mix.mono.size());

@@ -25,7 +25,8 @@ std::vector<float> hum(int64_t begin, int64_t samples, int rate) {
 }
 
 struct Stage {
-  explicit Stage(RoomSettings settings = {}) : accompanist(FakeAccompanist::Sound::tone, &clock), engine(accompanist, clock, {.assumed_generation_s = 0.1}) {
+  explicit Stage(RoomSettings settings = {})
+      : accompanist(FakeAccompanist::Sound::tone, &clock), engine(accompanist, clock, {.assumed_generation_s = 0.1}) {
     engine.prepare();
     room = engine.open_room("a", settings);
   }
@@ -65,7 +66,8 @@ TEST(Room, EveryVoiceRateKeepsThePitchAndTheTime) {
     stage.send(0, rate, 200);
     const auto seen = stage.accompanist.seen();
     ASSERT_FALSE(seen.empty()) << rate;
-    EXPECT_NEAR(static_cast<double>(stage.room->voice().head()), 4.0 * 48000, 48 * 20) << rate << ": less the filter's delay";
+    EXPECT_NEAR(static_cast<double>(stage.room->voice().head()), 4.0 * 48000, 48 * 20)
+        << rate << ": less the filter's delay";
     EXPECT_EQ(stage.room->status().restarts, 0) << rate;
     EXPECT_EQ(stage.room->status().lost_samples, 0) << rate;
   }
@@ -108,7 +110,8 @@ TEST(Room, AnotherRateAndALongJumpStartANewSongWhereTheSingerSays) {
 
 TEST(Room, HostilePositionsDoNoHarm) {
   Stage stage;
-  for (const int64_t first : {std::numeric_limits<int64_t>::max() - 5, std::numeric_limits<int64_t>::min(), int64_t{-1}, int64_t{0}})
+  for (const int64_t first :
+       {std::numeric_limits<int64_t>::max() - 5, std::numeric_limits<int64_t>::min(), int64_t{-1}, int64_t{0}})
     stage.send(first > 0 ? first - 100000 : first, 48000, 2);
   stage.send(0, 48000, 100);
   EXPECT_EQ(stage.room->voice().head(), 2 * 48000);

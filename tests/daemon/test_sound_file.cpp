@@ -25,7 +25,8 @@ class SoundFile : public testing::Test {
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
-  std::filesystem::path make(const std::string& name, int format, int channels, int rate, const std::vector<float>& samples) {
+  std::filesystem::path make(const std::string& name, int format, int channels, int rate,
+                             const std::vector<float>& samples) {
     const auto path = folder_ / name;
     SndfileHandle sound(path.string(), SFM_WRITE, format, channels, rate);
     sound.write(samples.data(), std::ssize(samples));
@@ -79,7 +80,8 @@ TEST_F(SoundFile, NamesWhatIsWrong) {
   EXPECT_THAT(error_of(folder_ / "empty.wav"), HasSubstr("is empty"));
   std::ofstream(folder_ / "text.wav") << "this is not a sound, however long it may be, and it goes on a little";
   EXPECT_THAT(error_of(folder_ / "text.wav"), HasSubstr("no sound file that can be read"));
-  EXPECT_THAT(error_of(make("nothing.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_16, 1, 8000, {})), HasSubstr("holds no samples"));
+  EXPECT_THAT(error_of(make("nothing.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_16, 1, 8000, {})),
+              HasSubstr("holds no samples"));
   auto samples = ramp(3000);
   samples[2345] = std::numeric_limits<float>::quiet_NaN();
   EXPECT_THAT(error_of(make("nan.wav", SF_FORMAT_WAV | SF_FORMAT_FLOAT, 1, 8000, samples)),

@@ -10,7 +10,9 @@ namespace {
 constexpr SliceSettings kSettings{24000, 21600, 36000};
 constexpr int64_t kFarBack = -1'000'000'000;  // everything is in time
 
-WindowSchedule::Time delayed_at(int64_t voice_end, int64_t earliest = kFarBack) { return {voice_end, 0, earliest, 2400}; }
+WindowSchedule::Time delayed_at(int64_t voice_end, int64_t earliest = kFarBack) {
+  return {voice_end, 0, earliest, 2400};
+}
 
 TEST(WindowSchedule, GridRoundsDownAndUpOnBothSidesOfZero) {
   EXPECT_EQ(grid_floor(-1, 480), -480);

@@ -39,10 +39,17 @@ void FakeAccompanist::generate(std::span<const model::WindowRequest> requests, s
          onset < request.write_end; onset += model::kSampleRate)
       result.plan.notes.push_back({onset, onset + model::kSampleRate / 2, 60, 80, 0});
     const std::scoped_lock lock(mutex_);
-    seen_.push_back({voice_begin, request.voice_end, request.write_begin, request.write_end, request.known_end,
-                     request.played_end - std::ssize(request.played), request.played_end,
+    seen_.push_back({voice_begin,
+                     request.voice_end,
+                     request.write_begin,
+                     request.write_end,
+                     request.known_end,
+                     request.played_end - std::ssize(request.played),
+                     request.played_end,
                      {request.played.begin(), request.played.end()},
-                     request.past ? request.past->notes.size() : 0, requests.size(), request.controls});
+                     request.past ? request.past->notes.size() : 0,
+                     requests.size(),
+                     request.controls});
   }
 }
 
