@@ -22,13 +22,12 @@ torch::Tensor tones(int64_t frames) {
 TEST(MagnitudeNet, TrainingSpectraAreTheFrontEndsOwn) {
   const torch::Tensor wave = tones(40);
   const Spectra spectra = spectra_of(wave);
-  // dsp::mel pads at the edges; frame k of ours is its frame k + 1.5, so give it the wave from 128 samples on.
+  // Its frame k starts at sample 256 k - 384. Of a wave that starts 128 samples later that is 256 (k - 1) of ours.
   const std::vector<float> samples(wave.data_ptr<float>() + 128, wave.data_ptr<float>() + wave.numel());
   std::vector<float> mel = dsp::mel(samples);
   dsp::normalise(mel);
   const int64_t frames = static_cast<int64_t>(mel.size()) / dsp::kMelBands;
   const torch::Tensor reference = torch::from_blob(mel.data(), {dsp::kMelBands, frames}).t();
-  // Frame k of dsp::mel starts at 256 k - 384 of its wave, that is 256 (k - 1) of ours.
   const torch::Tensor difference = (spectra.mel[0].slice(0, 1, 30) - reference.slice(0, 2, 31)).abs();
   EXPECT_LT(difference.max().item<double>(), 1e-4);  // float32 rounding of the FFT; the mel floor is -.93
 }
