@@ -21,9 +21,15 @@ using namespace std::chrono_literals;
 
 constexpr auto kFadePatience = 300ms;
 constexpr auto kStandstill = 3s;      // a card that asks for nothing for so long is gone
+constexpr double kLongestLatency_s = 0.5;
 constexpr int kMaxOutputs = 2;        // the same in both
 
 int64_t now_ns() { return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+// JACK, asked about a circle of clients, adds its latency up without end.
+double believable(double latency_s, int block, int rate) {
+  return latency_s >= 0 && latency_s <= kLongestLatency_s ? latency_s : 2.0 * block / rate;
+}
 
 // One PortAudio stream, of one direction or both.
 struct Stream {
@@ -132,9 +138,10 @@ struct AudioDevice::Streams {
     for (auto& stream : used()) stream.open(rate, config.block);
     for (auto& stream : used()) {
       const PaStreamInfo& info = *Pa_GetStreamInfo(stream.stream);
-      if (stream.input) latency.input_s = info.inputLatency;
+      if (stream.input) latency.input_s = believable(info.inputLatency, config.block, rate);
       if (stream.output)
-        latency.output_s = info.outputLatency + static_cast<double>(AudioLoop::latency_samples(rate)) / rate;
+        latency.output_s = believable(info.outputLatency, config.block, rate) +
+                           static_cast<double>(AudioLoop::latency_samples(rate)) / rate;
     }
   }
 
@@ -203,8 +210,11 @@ void AudioDevice::stop() {
   while (streams_->plays() && !streams_->loop->faded_out() && std::chrono::steady_clock::now() < until)
     std::this_thread::sleep_for(5ms);
   for (auto& stream : streams_->used()) Pa_StopStream(stream.stream);
-  const AudioStatus status = this->status();
-  spdlog::info("the sound device stops: {} blocks, {} xruns", status.blocks, status.xruns);
+  const AudioStatus status = streams_->loop->status();
+  const RoomStatus room = streams_->room->status();
+  spdlog::info("the stage ends: {} blocks, {} xruns, longest block {:.3f} ms; {} windows, {} dropped, {} gaps, {} of {} samples stale",
+               status.blocks, status.xruns, status.longest_block_ms, room.windows, room.dropped, room.gaps,
+               room.stale_samples, room.played_samples);
   streams_.reset();
 }
 

@@ -1,7 +1,8 @@
 #include "daemon/audio_loop.h"
 
+#include <time.h>
+
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "daemon/config.h"
@@ -13,6 +14,13 @@ constexpr size_t kChunk = 8192;          // of one play(); larger blocks are cut
 constexpr double kRamp_s = 0.01;         // of the monitor's gain
 constexpr float kFade_s = 0.02f;
 constexpr double kLongestLoss_s = 10;    // more than that is a clock that jumped
+
+// Of this thread, so that a callback that others keep from running is not taken for one that works too long.
+int64_t worked_ns() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
 
 float monitor_gain(float db) { return db <= AudioConfig::kOffDb ? 0.0f : std::pow(10.0f, db / 20); }
 
@@ -30,7 +38,7 @@ AudioStatus AudioLoop::status() const {
 }
 
 void AudioLoop::process(const AudioBlock& block) {
-  const auto begin = std::chrono::steady_clock::now();
+  const int64_t begin_ns = worked_ns();
   // Counted once where the card recorded nothing and played nothing, which is one fault.
   if (block.input_lost || block.output_lost) xruns_.fetch_add(1, std::memory_order_relaxed);
   if (!block.input.empty()) listen(block);
@@ -42,7 +50,7 @@ void AudioLoop::process(const AudioBlock& block) {
     play(input, block.output.subspan(at * channels, count * channels), block.channels);
   }
   blocks_.fetch_add(1, std::memory_order_relaxed);
-  const int64_t took_ns = std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count();
+  const int64_t took_ns = worked_ns() - begin_ns;
   if (took_ns > longest_ns_.load(std::memory_order_relaxed)) longest_ns_.store(took_ns, std::memory_order_relaxed);
 }
 

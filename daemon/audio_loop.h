@@ -31,7 +31,7 @@ struct AudioStatus {
   int64_t blocks = 0;
   int64_t xruns = 0;          // blocks that the card was not given, or did not give, in time
   int64_t lost_samples = 0;   // of the voice, in these
-  double longest_block_ms = 0;  // that process() took
+  double longest_block_ms = 0;  // that process() worked; longer than a block lasts would be an xrun of ours
 };
 
 class AudioLoop {
