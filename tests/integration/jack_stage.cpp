@@ -141,6 +141,11 @@ bool JackSinger::wait_until(int64_t frame, std::chrono::seconds patience) const 
   return frames_ >= frame;
 }
 
+void hold_pace() {
+  const sched_param urgent{.sched_priority = 1};
+  sched_setscheduler(0, SCHED_FIFO, &urgent);
+}
+
 std::vector<float> sung_tone(int sample_rate, double seconds) {
   std::vector<float> voice(static_cast<size_t>(seconds * sample_rate));
   double phase = 0;

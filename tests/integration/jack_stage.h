@@ -70,6 +70,10 @@ class JackSinger {
   jack_port_t *voice_ = nullptr, *ears_ = nullptr, *clock_ = nullptr, *notes_ = nullptr;
 };
 
+// Where it may, this thread and those that it starts from now on keep their pace on a busy machine: what is tested is
+// our code, not what else runs here. For little work only.
+void hold_pace();
+
 // Half a minute of a voice that glides and swells and never repeats itself, so that it is found again at one lag only.
 std::vector<float> sung_tone(int sample_rate, double seconds = 30);
 

@@ -38,6 +38,7 @@ struct Stage {
     config.engine.mode = mode;
     config.audio.input = config.audio.output = JackSinger::kName;
     engine.prepare();
+    test::hold_pace();
     generation = std::jthread([this](std::stop_token stop) { engine.run(stop); });
   }
   JackSinger singer;
