@@ -29,7 +29,8 @@ std::optional<AudioDeviceInfo> choose_device(std::span<const AudioDeviceInfo> de
   for (const auto& device : devices) {
     if (channels(device, direction) == 0) continue;
     if (device.name == name) return device;
-    if (name == "default" && (direction == Direction::input ? device.default_input : device.default_output)) return device;
+    if (name == "default" && (direction == Direction::input ? device.default_input : device.default_output))
+      return device;
     if (!beginning && device.name.starts_with(name)) beginning = &device;
     known.append(known.empty() ? "\"" : ", \"").append(device.name).append("\"");
   }

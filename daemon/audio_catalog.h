@@ -11,9 +11,9 @@
 namespace fastsag::daemon {
 
 struct AudioDeviceInfo {
-  int index = 0;   // PortAudio's
+  int index = 0;  // PortAudio's
   std::string name;
-  std::string host;  // host API: "ALSA", "JACK Audio Connection Kit"
+  std::string host;             // host API: "ALSA", "JACK Audio Connection Kit"
   int inputs = 0, outputs = 0;  // channels
   double rate = 0;              // its own, Hz
   bool default_input = false, default_output = false;

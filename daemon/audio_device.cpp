@@ -20,9 +20,9 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kFadePatience = 300ms;
-constexpr auto kStandstill = 3s;      // a card that asks for nothing for so long is gone
+constexpr auto kStandstill = 3s;  // a card that asks for nothing for so long is gone
 constexpr double kLongestLatency_s = 0.5;
-constexpr int kMaxOutputs = 2;        // the same in both
+constexpr int kMaxOutputs = 2;  // the same in both
 
 int64_t now_ns() { return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
@@ -45,10 +45,12 @@ struct Stream {
 
   static int callback(const void* in, void* out, unsigned long frames, const PaStreamCallbackTimeInfo* time,
                       PaStreamCallbackFlags flags, void* user) {
-    return static_cast<Stream*>(user)->process(static_cast<const float*>(in), static_cast<float*>(out), frames, *time, flags);
+    return static_cast<Stream*>(user)->process(static_cast<const float*>(in), static_cast<float*>(out), frames, *time,
+                                               flags);
   }
 
-  int process(const float* in, float* out, size_t frames, const PaStreamCallbackTimeInfo& time, PaStreamCallbackFlags flags) {
+  int process(const float* in, float* out, size_t frames, const PaStreamCallbackTimeInfo& time,
+              PaStreamCallbackFlags flags) {
     AudioBlock block;
     if (in) block.input = {in, frames};
     if (out) block.output = {out, frames * static_cast<size_t>(channels)};
@@ -86,8 +88,8 @@ struct Stream {
     PaError error;
     {
       const QuietStderr quiet;
-      error = Pa_OpenStream(&stream, in ? &*in : nullptr, out ? &*out : nullptr, rate, static_cast<unsigned long>(block),
-                            paNoFlag, callback, this);
+      error = Pa_OpenStream(&stream, in ? &*in : nullptr, out ? &*out : nullptr, rate,
+                            static_cast<unsigned long>(block), paNoFlag, callback, this);
     }
     if (error != paNoError) throw Error(failed("does not open", error));
   }
@@ -156,7 +158,8 @@ struct AudioDevice::Streams {
         if (device) rates.push_back(static_cast<int>(std::lround(device->rate)));
     for (const int candidate : rates) {
       const bool valid = candidate >= 8000 && candidate <= 192000 && candidate % RoomState::kGridHz == 0;
-      if (valid && std::ranges::all_of(used(), [&](const Stream& stream) { return stream.supports(candidate, config.block); }))
+      if (valid &&
+          std::ranges::all_of(used(), [&](const Stream& stream) { return stream.supports(candidate, config.block); }))
         return candidate;
     }
     std::string tried;
@@ -212,9 +215,11 @@ void AudioDevice::stop() {
   for (auto& stream : streams_->used()) Pa_StopStream(stream.stream);
   const AudioStatus status = streams_->loop->status();
   const RoomStatus room = streams_->room->status();
-  spdlog::info("the stage ends: {} blocks, {} xruns, longest block {:.3f} ms; {} windows, {} dropped, {} gaps, {} of {} samples stale",
-               status.blocks, status.xruns, status.longest_block_ms, room.windows, room.dropped, room.gaps,
-               room.stale_samples, room.played_samples);
+  spdlog::info(
+      "the stage ends: {} blocks, {} xruns, longest block {:.3f} ms; {} windows, {} dropped, {} gaps, {} of {} samples "
+      "stale",
+      status.blocks, status.xruns, status.longest_block_ms, room.windows, room.dropped, room.gaps, room.stale_samples,
+      room.played_samples);
   streams_.reset();
 }
 

@@ -10,10 +10,10 @@
 namespace fastsag::daemon {
 namespace {
 
-constexpr size_t kChunk = 8192;          // of one play(); larger blocks are cut
-constexpr double kRamp_s = 0.01;         // of the monitor's gain
+constexpr size_t kChunk = 8192;   // of one play(); larger blocks are cut
+constexpr double kRamp_s = 0.01;  // of the monitor's gain
 constexpr float kFade_s = 0.02f;
-constexpr double kLongestLoss_s = 10;    // more than that is a clock that jumped
+constexpr double kLongestLoss_s = 10;  // more than that is a clock that jumped
 
 // Of this thread, so that a callback that others keep from running is not taken for one that works too long.
 int64_t worked_ns() {
@@ -27,8 +27,12 @@ float monitor_gain(float db) { return db <= AudioConfig::kOffDb ? 0.0f : std::po
 }  // namespace
 
 AudioLoop::AudioLoop(VoiceInput& voice, std::unique_ptr<RoomOutput> output, int sample_rate, float monitor_db)
-    : voice_(voice), output_(std::move(output)), limiter_(sample_rate), sample_rate_(sample_rate),
-      ramp_(1 - std::exp(-1 / static_cast<float>(kRamp_s * sample_rate))), mono_(kChunk),
+    : voice_(voice),
+      output_(std::move(output)),
+      limiter_(sample_rate),
+      sample_rate_(sample_rate),
+      ramp_(1 - std::exp(-1 / static_cast<float>(kRamp_s * sample_rate))),
+      mono_(kChunk),
       monitor_target_(monitor_gain(monitor_db)) {}
 
 void AudioLoop::set_monitor_db(float db) { monitor_target_.store(monitor_gain(db), std::memory_order_relaxed); }
@@ -69,8 +73,10 @@ void AudioLoop::listen(const AudioBlock& block) {
 void AudioLoop::play(std::span<const float> input, std::span<float> output, int channels) {
   const size_t frames = output.size() / static_cast<size_t>(channels);
   const std::span mono = std::span(mono_).first(frames);
-  if (output_) output_->play(mono);
-  else std::ranges::fill(mono, 0.0f);
+  if (output_)
+    output_->play(mono);
+  else
+    std::ranges::fill(mono, 0.0f);
   const float target = monitor_target_.load(std::memory_order_relaxed);
   for (size_t i = 0; i < frames; ++i) {
     monitor_ += ramp_ * (target - monitor_);

@@ -22,15 +22,15 @@ struct AudioBlock {
   std::span<const float> input;  // empty where there is none
   std::span<float> output;       // frames x channels; empty where there is none
   int channels = 1;
-  bool input_lost = false;       // since the block before, voice was sung that nobody recorded
-  bool output_lost = false;      // the block before came too late
+  bool input_lost = false;             // since the block before, voice was sung that nobody recorded
+  bool output_lost = false;            // the block before came too late
   std::optional<double> input_time_s;  // when the first input sample was sung, by the card's clock
 };
 
 struct AudioStatus {
   int64_t blocks = 0;
-  int64_t xruns = 0;          // blocks that the card was not given, or did not give, in time
-  int64_t lost_samples = 0;   // of the voice, in these
+  int64_t xruns = 0;            // blocks that the card was not given, or did not give, in time
+  int64_t lost_samples = 0;     // of the voice, in these
   double longest_block_ms = 0;  // that process() worked; longer than a block lasts would be an xrun of ours
 };
 

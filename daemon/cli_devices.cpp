@@ -16,8 +16,10 @@ void print_audio() {
   for (const auto& device : devices) {
     std::string use;
     if (device.inputs > 0) use.append(device.default_input ? "input (default)" : "input");
-    if (device.outputs > 0) use.append(use.empty() ? "" : ", ").append(device.default_output ? "output (default)" : "output");
-    std::printf("  \"%s\"  %s, %ld Hz, %s\n", device.name.c_str(), use.c_str(), std::lround(device.rate), device.host.c_str());
+    if (device.outputs > 0)
+      use.append(use.empty() ? "" : ", ").append(device.default_output ? "output (default)" : "output");
+    std::printf("  \"%s\"  %s, %ld Hz, %s\n", device.name.c_str(), use.c_str(), std::lround(device.rate),
+                device.host.c_str());
   }
 }
 
@@ -25,23 +27,26 @@ void print_midi() {
   const auto ports = midi_ports();
   std::puts(ports.empty() ? "MIDI ports: none" : "MIDI ports:");
   for (const auto& port : ports)
-    std::printf("  \"%s\"  %s, %s\n", port.name.c_str(), port.direction == Direction::input ? "input" : "output", port.host.c_str());
+    std::printf("  \"%s\"  %s, %s\n", port.name.c_str(), port.direction == Direction::input ? "input" : "output",
+                port.host.c_str());
 }
 
 void print_example() {
-  std::puts("\nIn the configuration a name, or the beginning of one:\n"
-            "  [audio]\n  input = \"default\"\n  output = \"default\"\n"
-            "  [midi]\n  input = \"none\"\n  output = \"none\"");
+  std::puts(
+      "\nIn the configuration a name, or the beginning of one:\n"
+      "  [audio]\n  input = \"default\"\n  output = \"default\"\n"
+      "  [midi]\n  input = \"none\"\n  output = \"none\"");
 }
 
 }  // namespace
 
 void add_devices(CLI::App& app) {
-  app.add_subcommand("devices", "Sound devices and MIDI ports, and how to name them in the configuration")->callback([] {
-    print_audio();
-    print_midi();
-    print_example();
-  });
+  app.add_subcommand("devices", "Sound devices and MIDI ports, and how to name them in the configuration")
+      ->callback([] {
+        print_audio();
+        print_midi();
+        print_example();
+      });
 }
 
 }  // namespace fastsag::daemon

@@ -1,5 +1,6 @@
 #pragma once
-// Where the voice is between two blocks of it: the head of a room moves in steps, a MIDI tick or a note wants the moment.
+// Where the voice is between two blocks of it: the head of a room moves in steps, a MIDI tick or a note wants the
+// moment.
 //
 // A block is there a little late, never early: the line of time on which the earliest blocks of the last half second or
 // second lie is the voice's.
@@ -26,8 +27,9 @@ class HeadFollower {
 
   double rate_;
   int64_t head_ = 0;
-  std::optional<Nanoseconds> moved_;            // none: it has not moved lately
-  std::optional<double> earliest_, earliest_before_;  // head less time, the greatest of this and of the last half second
+  std::optional<Nanoseconds> moved_;  // none: it has not moved lately
+  std::optional<double> earliest_,
+      earliest_before_;  // head less time, the greatest of this and of the last half second
   Nanoseconds since_{0};
 };
 

@@ -7,7 +7,7 @@ namespace fastsag::daemon {
 namespace {
 
 constexpr double kRate = model::kSampleRate;
-constexpr double kLost_s = 1;           // no tick for so long: the clock is gone
+constexpr double kLost_s = 1;             // no tick for so long: the clock is gone
 constexpr double kTempoChange_s = 0.005;  // the short line's end has left the long one's by so much
 constexpr double kSlowest_bpm = 20, kFastest_bpm = 320;
 constexpr double kHear_s = 0.004, kHearFar_s = 0.010;  // a beat moved by so much; ten seconds off
@@ -80,7 +80,8 @@ void MidiClock::song_position(int sixteenths) { paused_at_ = int64_t{sixteenths}
 void MidiClock::align(double position) {
   const auto line = fit(std::min<size_t>(ticks_.size(), kShortTicks));
   if (!line || line->slope <= 0) return;
-  beat_ = ticks_.back().number + std::llround((position - (*line)(static_cast<double>(ticks_.back().number))) / line->slope);
+  beat_ = ticks_.back().number +
+          std::llround((position - (*line)(static_cast<double>(ticks_.back().number))) / line->slope);
   running_ = true;
 }
 

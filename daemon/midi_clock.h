@@ -29,11 +29,11 @@ class MidiClock {
   static constexpr int kTicksPerBeat = 24;
   static constexpr int kLongTicks = 192, kShortTicks = 24;
 
-  void tick(double position);            // F8
-  void start();                          // FA: the next tick is a beat
-  void resume();                         // FB: goes on where it stopped, or at song_position()
-  void stop();                           // FC: ticks may go on, the beat does not
-  void song_position(int sixteenths);    // F2
+  void tick(double position);          // F8
+  void start();                        // FA: the next tick is a beat
+  void resume();                       // FB: goes on where it stopped, or at song_position()
+  void stop();                         // FC: ticks may go on, the beat does not
+  void song_position(int sixteenths);  // F2
   // Somebody says that a beat is here: all there is where nobody saw the clock start.
   void align(double position);
   // Positions before are of another song; the beat goes on.

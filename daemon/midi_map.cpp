@@ -29,9 +29,11 @@ std::vector<MidiPress> MidiMapper::presses(std::span<const uint8_t> message) {
   }
   const auto trigger_kind = kind == kController ? MidiTrigger::Kind::control : MidiTrigger::Kind::note;
   std::vector<MidiPress> presses;
-  for (const auto& [trigger, action] :
-       {std::pair{map_.mute, MidiAction::mute}, {map_.level, MidiAction::level}, {map_.next_seed, MidiAction::next_seed},
-        {map_.tap, MidiAction::tap}, {map_.mode, MidiAction::mode}})
+  for (const auto& [trigger, action] : {std::pair{map_.mute, MidiAction::mute},
+                                        {map_.level, MidiAction::level},
+                                        {map_.next_seed, MidiAction::next_seed},
+                                        {map_.tap, MidiAction::tap},
+                                        {map_.mode, MidiAction::mode}})
     if (means(trigger, trigger_kind, channel, number) && (pressed || action == MidiAction::level))
       presses.push_back({action, value});
   return presses;

@@ -17,8 +17,10 @@ template <typename Port>
 std::unique_ptr<Port> connect(RtMidi::Api api) {
   try {
     const QuietStderr quiet;
-    if constexpr (std::is_same_v<Port, RtMidiIn>) return std::make_unique<RtMidiIn>(api, kClient);
-    else return std::make_unique<RtMidiOut>(api, kClient);
+    if constexpr (std::is_same_v<Port, RtMidiIn>)
+      return std::make_unique<RtMidiIn>(api, kClient);
+    else
+      return std::make_unique<RtMidiOut>(api, kClient);
   } catch (const RtMidiError&) {
     return nullptr;
   }
@@ -76,7 +78,10 @@ const MidiPortInfo& choose_port(std::span<const MidiPortInfo> ports, std::string
     known.append(known.empty() ? "\"" : ", \"").append(port.name).append("\"");
   }
   if (beginning) return *beginning;
-  throw Error(std::string("[midi] ").append(direction == Direction::input ? "input" : "output").append(" = \"").append(name)
+  throw Error(std::string("[midi] ")
+                  .append(direction == Direction::input ? "input" : "output")
+                  .append(" = \"")
+                  .append(name)
                   .append("\": no such port; ") +
               (known.empty() ? "this machine has none: use \"none\"" : "there are " + known + "; or \"none\""));
 }

@@ -20,9 +20,9 @@ namespace fastsag::daemon {
 
 struct MidiPortInfo {
   std::string name;
-  std::string host;  // "ALSA", "Jack"
+  std::string host;                        // "ALSA", "Jack"
   Direction direction = Direction::input;  // input: we hear it
-  int api = 0;        // RtMidi's
+  int api = 0;                             // RtMidi's
   unsigned index = 0;
 };
 

@@ -11,9 +11,13 @@ constexpr uint8_t kController = 0xb0, kAllNotesOff = 123;
 }  // namespace
 
 MidiRoom::MidiRoom(std::shared_ptr<Room> room, const MidiConfig& config, const AudioLatency& latency)
-    : room_(std::move(room)), latency_(latency),
+    : room_(std::move(room)),
+      latency_(latency),
       to_model_(static_cast<double>(model::kSampleRate) / room_->settings().sample_rate),
-      commands_(room_->command_port()), config_(config), mapper_(config.map), head_(room_->settings().sample_rate),
+      commands_(room_->command_port()),
+      config_(config),
+      mapper_(config.map),
+      head_(room_->settings().sample_rate),
       inbox_(std::make_shared<Inbox>()) {
   const RoomStatus status = room_->status();
   song_ = status.song;
@@ -30,7 +34,9 @@ void MidiRoom::reload(const MidiConfig& config) {
   config_.clock = config.clock;
 }
 
-double MidiRoom::sung_at(Nanoseconds time) const { return to_model_ * head_.at(time) + latency_.input_s * model::kSampleRate; }
+double MidiRoom::sung_at(Nanoseconds time) const {
+  return to_model_ * head_.at(time) + latency_.input_s * model::kSampleRate;
+}
 
 double MidiRoom::heard_at(Nanoseconds time, const RoomStatus& status) const {
   if (status.mode == Mode::live) return sung_at(time);
@@ -41,10 +47,18 @@ void MidiRoom::receive(Nanoseconds when, std::span<const uint8_t> message) {
   if (message.empty()) return;
   const double position = sung_at(when);
   switch (message[0]) {
-    case kTick: clock_.tick(position); break;
-    case kStart: clock_.start(); break;
-    case kContinue: clock_.resume(); break;
-    case kStop: clock_.stop(); break;
+    case kTick:
+      clock_.tick(position);
+      break;
+    case kStart:
+      clock_.start();
+      break;
+    case kContinue:
+      clock_.resume();
+      break;
+    case kStop:
+      clock_.stop();
+      break;
     case kSongPosition:
       if (message.size() == 3) clock_.song_position(message[1] | message[2] << 7);
       break;
@@ -56,10 +70,18 @@ void MidiRoom::receive(Nanoseconds when, std::span<const uint8_t> message) {
 void MidiRoom::press(const MidiPress& press, double position) {
   const RoomStatus status = room_->status();
   switch (press.action) {
-    case MidiAction::mute: commands_.send(SetMute{!status.muted}); break;
-    case MidiAction::level: commands_.send(SetGain{level_db(press.value)}); break;
-    case MidiAction::next_seed: commands_.send(NextSeed{}); break;
-    case MidiAction::mode: commands_.send(SetMode{status.mode == Mode::live ? Mode::delayed : Mode::live}); break;
+    case MidiAction::mute:
+      commands_.send(SetMute{!status.muted});
+      break;
+    case MidiAction::level:
+      commands_.send(SetGain{level_db(press.value)});
+      break;
+    case MidiAction::next_seed:
+      commands_.send(NextSeed{});
+      break;
+    case MidiAction::mode:
+      commands_.send(SetMode{status.mode == Mode::live ? Mode::delayed : Mode::live});
+      break;
     case MidiAction::tap:
       taps_.tap(position);
       if (config_.clock) clock_.align(position);

@@ -39,7 +39,7 @@ class MidiRoom {
   void follow(Nanoseconds now, const RoomStatus& status, std::vector<MidiMessage>& out);
   void press(const MidiPress& press, double position);
   void send_pulse(double now);
-  double sung_at(Nanoseconds time) const;             // song position at 24 kHz of what is sung then
+  double sung_at(Nanoseconds time) const;                             // song position at 24 kHz of what is sung then
   double heard_at(Nanoseconds time, const RoomStatus& status) const;  // and of the accompaniment heard then
 
   const std::shared_ptr<Room> room_;

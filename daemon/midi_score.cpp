@@ -17,7 +17,8 @@ MidiMessage message(int kind, const model::Note& note, int velocity) {
 void MidiScore::plan(const model::Plan& plan, int64_t from) {
   std::erase_if(pending_, [from](const model::Note& note) { return note.onset >= from; });
   for (const model::Note& note : plan.notes)
-    if (note.onset >= from && note.release > note.onset && note.pitch >= 0 && note.pitch <= 127) pending_.push_back(note);
+    if (note.onset >= from && note.release > note.onset && note.pitch >= 0 && note.pitch <= 127)
+      pending_.push_back(note);
   std::ranges::stable_sort(pending_, {}, &model::Note::onset);
 }
 

@@ -25,7 +25,9 @@ constexpr int kRate = 48000;
 constexpr int kBlock = 256;
 
 float voice_at(int64_t position) {
-  return position < 0 ? 0 : 0.2f * static_cast<float>(std::sin(2 * std::numbers::pi * 200 * static_cast<double>(position) / kRate));
+  return position < 0
+             ? 0
+             : 0.2f * static_cast<float>(std::sin(2 * std::numbers::pi * 200 * static_cast<double>(position) / kRate));
 }
 
 // A singer in front of a sound card of `kBlock` frames that never fails, and an engine that keeps up.
@@ -34,7 +36,8 @@ struct Stage {
       : accompanist(sound, &clock), engine(accompanist, clock, {.assumed_generation_s = 0.05}) {
     engine.prepare();
     room = engine.open_room("stage", {.sample_rate = kRate, .mode = mode});
-    loop = std::make_unique<AudioLoop>(room->voice(), room->open_output({.ahead = ahead, .gain = false}), kRate, monitor_db);
+    loop = std::make_unique<AudioLoop>(room->voice(), room->open_output({.ahead = ahead, .gain = false}), kRate,
+                                       monitor_db);
   }
 
   void play_block() {
@@ -171,7 +174,7 @@ TEST(AudioLoop, AnXrunIsCountedOnceAndItsVoiceIsTold) {
   block(false);
   time_s += 512.0 / kRate;  // two blocks that nobody recorded
   block(true);
-  time_s += 3.0 / kRate;    // a clock that jitters is no loss
+  time_s += 3.0 / kRate;  // a clock that jitters is no loss
   block(false);
   EXPECT_EQ(loop.status().xruns, 1);
   EXPECT_EQ(loop.status().lost_samples, 512);
@@ -187,8 +190,10 @@ TEST(AudioLoop, IsFitForTheCallback) {
   {
     test::RealTimeScope scope("AudioLoop");
     stage.loop->process({.input = stage.input, .output = stage.output, .channels = 2});
-    stage.loop->process({.input = stage.input, .output = stage.output, .channels = 2, .input_lost = true, .input_time_s = 1});
-    stage.loop->process({.input = stage.input, .output = stage.output, .channels = 2, .input_lost = true, .input_time_s = 3});
+    stage.loop->process(
+        {.input = stage.input, .output = stage.output, .channels = 2, .input_lost = true, .input_time_s = 1});
+    stage.loop->process(
+        {.input = stage.input, .output = stage.output, .channels = 2, .input_lost = true, .input_time_s = 3});
     stage.loop->process({.input = input, .output = output, .channels = 2});
     stage.loop->process({.output = stage.output, .channels = 2});
     stage.loop->process({.input = stage.input});
@@ -206,7 +211,8 @@ TEST(AudioLoop, EndsInSilenceWithoutAClick) {
   stage.loop->fade_out();
   stage.play(0.03);
   float step = 0;
-  for (size_t i = end; i < stage.heard.size(); ++i) step = std::max(step, std::abs(stage.heard[i] - stage.heard[i - 1]));
+  for (size_t i = end; i < stage.heard.size(); ++i)
+    step = std::max(step, std::abs(stage.heard[i] - stage.heard[i - 1]));
   EXPECT_LT(step, 0.0057f) << "a 200 Hz sine of 0.2 moves by 0.0052 a sample, the fade by 0.2 / 960";
   EXPECT_TRUE(stage.loop->faded_out()) << "within 30 ms";
   EXPECT_EQ(stage.heard.back(), 0.0f);

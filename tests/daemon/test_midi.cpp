@@ -66,7 +66,9 @@ TEST(MidiScore, AKeyComesUpBeforeItIsStruckAgain) {
 TEST(MidiScore, WhatWasMissedIsLeftOutAndMutedNotesPassUnheard) {
   MidiScore score;
   std::vector<MidiMessage> out;
-  score.plan({.notes = {{0, 90000, 60, 90, 0}, {100, 90000, 61, 90, 0}, {20000, 90000, 62, 90, 0}, {30000, 90000, 64, 90, 0}}}, 0);
+  score.plan(
+      {.notes = {{0, 90000, 60, 90, 0}, {100, 90000, 61, 90, 0}, {20000, 90000, 62, 90, 0}, {30000, 90000, 64, 90, 0}}},
+      0);
   score.play(MidiScore::kTooLate + 1, false, out);
   EXPECT_THAT(out, ElementsAre(MidiMessage{0x90, 61, 90})) << "60 is a quarter of a second late";
   out.clear();
@@ -80,7 +82,9 @@ TEST(MidiScore, WhatWasMissedIsLeftOutAndMutedNotesPassUnheard) {
 // Whatever plans come, whenever they are played: every strike has its release, no key is struck twice.
 TEST(MidiScore, NoNoteHangsWhateverHappens) {
   std::mt19937 chance(5);
-  const auto pick = [&](int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(chance); };
+  const auto pick = [&](int64_t low, int64_t high) {
+    return std::uniform_int_distribution<int64_t>(low, high)(chance);
+  };
   for (int round = 0; round < 200; ++round) {
     MidiScore score;
     std::vector<MidiMessage> out;
@@ -90,8 +94,8 @@ TEST(MidiScore, NoNoteHangsWhateverHappens) {
         model::Plan plan;
         for (int64_t i = pick(0, 20); i > 0; --i) {
           const int64_t onset = position + pick(-5000, 40000);
-          plan.notes.push_back({onset, onset + pick(-10, 20000), static_cast<int>(pick(58, 64)), static_cast<int>(pick(0, 127)),
-                                static_cast<int>(pick(0, 2))});
+          plan.notes.push_back({onset, onset + pick(-10, 20000), static_cast<int>(pick(58, 64)),
+                                static_cast<int>(pick(0, 127)), static_cast<int>(pick(0, 2))});
         }
         score.plan(plan, position + pick(-5000, 10000));
       }
@@ -197,7 +201,9 @@ TEST(MidiRoom, AnotherModeOrSongReleasesWhatSounds) {
 
 TEST(MidiRoom, ControllersCommandTheRoom) {
   const auto note = [](int number) { return MidiTrigger{MidiTrigger::Kind::note, number, {}}; };
-  Stage stage(Mode::delayed, {.map = {.mute = note(1), .level = MidiTrigger{MidiTrigger::Kind::control, 7, {}}, .next_seed = note(2)}});
+  Stage stage(
+      Mode::delayed,
+      {.map = {.mute = note(1), .level = MidiTrigger{MidiTrigger::Kind::control, 7, {}}, .next_seed = note(2)}});
   stage.run(100ms);
   const uint64_t seed = stage.room->status().seed;
   stage.receive({0x90, 1, 100});
@@ -233,11 +239,13 @@ TEST(MidiRoom, TheClockIsTheModelsBeat) {
   const auto pulse = stage.accompanist.seen().back().controls.pulse;
   ASSERT_TRUE(pulse);
   EXPECT_NEAR(pulse->tempo_bpm(), 100, 0.05);
-  EXPECT_NEAR(std::remainder(pulse->origin / model::kSampleRate - 1.25, 0.6), 0, 0.008) << "a block of 5.3 ms, 1 ms of tick";
+  EXPECT_NEAR(std::remainder(pulse->origin / model::kSampleRate - 1.25, 0.6), 0, 0.008)
+      << "a block of 5.3 ms, 1 ms of tick";
   stage.receive({0xfc});
   stage.ticks_bpm = 0;
   stage.run(3s);
-  EXPECT_FALSE(stage.accompanist.seen().back().controls.pulse) << "a machine that stopped leaves the beat to the singer";
+  EXPECT_FALSE(stage.accompanist.seen().back().controls.pulse)
+      << "a machine that stopped leaves the beat to the singer";
 }
 
 TEST(MidiRoom, ASteadyClockIsSaidOnce) {

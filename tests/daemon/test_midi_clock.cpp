@@ -177,7 +177,8 @@ TEST(TapTempo, FourTapsAreATempo) {
     }
     const auto pulse = taps.pulse();
     ASSERT_TRUE(pulse);
-    EXPECT_LT(std::abs(ms(pulse->period - period)), 5 * 10 * std::sqrt(12.0 / (8 * 63)) ) << "five sd of a fit through 8";
+    EXPECT_LT(std::abs(ms(pulse->period - period)), 5 * 10 * std::sqrt(12.0 / (8 * 63)))
+        << "five sd of a fit through 8";
     EXPECT_LT(std::abs(ms(std::remainder(pulse->origin - 7 * period, period))), 5 * 10 * 2 / std::sqrt(8.0));
   }
 }
@@ -223,7 +224,8 @@ TEST(HeadFollower, KnowsTheMomentBetweenBlocks) {
         next = Nanoseconds(static_cast<int64_t>(1e9 * due_s + 1e6 * late_ms(chance)));
       }
       follower.observe(now, head);
-      if (now > 1s) worst_ms = std::max(worst_ms, std::abs(follower.at(now) / 48 - (seconds(now) * 1000 + block / 48.0)));
+      if (now > 1s)
+        worst_ms = std::max(worst_ms, std::abs(follower.at(now) / 48 - (seconds(now) * 1000 + block / 48.0)));
     }
     EXPECT_LT(worst_ms, 1.5) << "blocks of " << block << ": a look every millisecond, blocks 0.3 ms late on average";
   }

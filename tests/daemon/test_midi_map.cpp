@@ -30,7 +30,8 @@ TEST(MidiMapper, AControllerIsPressedWhenItComesTo64) {
   MidiMapper mapper({.tap = MidiTrigger{kControl, 64, {}}});
   EXPECT_THAT(presses(mapper, {0xb0, 64, 127}), ElementsAre(MidiPress{MidiAction::tap, 127}));
   EXPECT_THAT(presses(mapper, {0xb0, 64, 120}), IsEmpty()) << "still held";
-  EXPECT_THAT(presses(mapper, {0xb1, 64, 70}), ElementsAre(MidiPress{MidiAction::tap, 70})) << "another channel's pedal";
+  EXPECT_THAT(presses(mapper, {0xb1, 64, 70}), ElementsAre(MidiPress{MidiAction::tap, 70}))
+      << "another channel's pedal";
   EXPECT_THAT(presses(mapper, {0xb0, 64, 0}), IsEmpty());
   EXPECT_THAT(presses(mapper, {0xb0, 64, 63}), IsEmpty());
   EXPECT_THAT(presses(mapper, {0xb0, 64, 64}), ElementsAre(MidiPress{MidiAction::tap, 64}));
@@ -44,9 +45,10 @@ TEST(MidiMapper, TheLevelFollowsEveryValue) {
 
 TEST(MidiMapper, OneKeyMayMeanTwoThingsAndBrokenMessagesNone) {
   MidiMapper mapper({.mute = MidiTrigger{kNote, 1, {}}, .mode = MidiTrigger{kNote, 1, {}}});
-  EXPECT_THAT(presses(mapper, {0x90, 1, 5}), ElementsAre(MidiPress{MidiAction::mute, 5}, MidiPress{MidiAction::mode, 5}));
-  for (const std::vector<uint8_t>& broken : {std::vector<uint8_t>{}, {0x90}, {0x90, 1}, {0x90, 1, 200}, {0x90, 200, 1},
-                                             {0xf8}, {0x90, 1, 1, 1}})
+  EXPECT_THAT(presses(mapper, {0x90, 1, 5}),
+              ElementsAre(MidiPress{MidiAction::mute, 5}, MidiPress{MidiAction::mode, 5}));
+  for (const std::vector<uint8_t>& broken :
+       {std::vector<uint8_t>{}, {0x90}, {0x90, 1}, {0x90, 1, 200}, {0x90, 200, 1}, {0xf8}, {0x90, 1, 1, 1}})
     EXPECT_THAT(mapper.presses(broken), IsEmpty());
 }
 

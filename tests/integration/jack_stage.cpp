@@ -49,8 +49,8 @@ JackServer::JackServer() {
     // Where it may, it keeps its pace on a busy machine too; its clients' threads follow it.
     const sched_param urgent{.sched_priority = 10};
     const bool may = sched_setscheduler(0, SCHED_FIFO, &urgent) == 0;
-    execlp("jackd", "jackd", may ? "--realtime" : "--no-realtime", "-n", name.c_str(), "-d", "dummy", "-r", rate.c_str(), "-p", block.c_str(),
-           static_cast<char*>(nullptr));
+    execlp("jackd", "jackd", may ? "--realtime" : "--no-realtime", "-n", name.c_str(), "-d", "dummy", "-r",
+           rate.c_str(), "-p", block.c_str(), static_cast<char*>(nullptr));
     _exit(127);
   }
   const auto until = std::chrono::steady_clock::now() + kStartPatience;
@@ -82,8 +82,11 @@ JackServer::~JackServer() {
 }
 
 JackSinger::JackSinger(std::vector<float> song, double seconds_at_most, double clock_bpm)
-    : song_(std::move(song)), heard_(static_cast<size_t>(seconds_at_most * JackServer::kRate)), events_(kMostEvents),
-      tick_frames_(clock_bpm > 0 ? JackServer::kRate * 60 / clock_bpm / 24 : 0), next_tick_(JackServer::kRate) {
+    : song_(std::move(song)),
+      heard_(static_cast<size_t>(seconds_at_most * JackServer::kRate)),
+      events_(kMostEvents),
+      tick_frames_(clock_bpm > 0 ? JackServer::kRate * 60 / clock_bpm / 24 : 0),
+      next_tick_(JackServer::kRate) {
   client_ = connect(kName);
   if (!client_) throw std::runtime_error("no JACK client");
   voice_ = jack_port_register(client_, "voice", JACK_DEFAULT_AUDIO_TYPE, JackPortIsOutput, 0);
@@ -92,7 +95,8 @@ JackSinger::JackSinger(std::vector<float> song, double seconds_at_most, double c
   notes_ = jack_port_register(client_, "notes", JACK_DEFAULT_MIDI_TYPE, JackPortIsInput, 0);
   jack_set_process_callback(
       client_, [](jack_nframes_t frames, void* self) { return static_cast<JackSinger*>(self)->process(frames); }, this);
-  jack_set_xrun_callback(client_, [](void* self) { return ++static_cast<JackSinger*>(self)->xruns_, 0; }, this);
+  jack_set_xrun_callback(
+      client_, [](void* self) { return ++static_cast<JackSinger*>(self)->xruns_, 0; }, this);
   jack_activate(client_);
 }
 

@@ -49,7 +49,7 @@ class JackSinger {
   int64_t frames() const { return frames_.load(); }  // sung and heard so far
   int xruns() const { return xruns_.load(); }        // of the server, whoever's fault
   float sung(int64_t frame) const { return song_[static_cast<size_t>(frame) % song_.size()]; }
-  const std::vector<float>& heard() const { return heard_; }       // the first frames() of it
+  const std::vector<float>& heard() const { return heard_; }  // the first frames() of it
   std::vector<MidiEvent> midi() const;
   bool someone_listens() const;  // are both audio ports connected?
   // False: it has not come so far in that time.

@@ -14,7 +14,8 @@ namespace fastsag::test {
 
 using namespace std::chrono_literals;
 
-Program::Program(const std::filesystem::path& program, const std::vector<std::string>& arguments, std::filesystem::path log)
+Program::Program(const std::filesystem::path& program, const std::vector<std::string>& arguments,
+                 std::filesystem::path log)
     : log_(std::move(log)) {
   std::vector<std::string> words = arguments;
   words.insert(words.begin(), program.string());

@@ -1,4 +1,5 @@
-// The sound card and MIDI for real, on a machine that has neither: JACK's dummy driver, and a singer who is another client.
+// The sound card and MIDI for real, on a machine that has neither: JACK's dummy driver, and a singer who is another
+// client.
 //
 // FASTSAG_SOAK_SECONDS: how long they sing, 20 where it is not set.
 #include <gmock/gmock.h>
@@ -79,7 +80,8 @@ Match match(const JackSinger& singer, int64_t begin, int64_t end, int64_t low, i
       cross += double{heard[static_cast<size_t>(i)]} * singer.sung(i - lag);
       power += std::pow(singer.sung(i - lag), 2);
     }
-    for (int64_t i = begin; i < stop; i += 7) error += std::pow(heard[static_cast<size_t>(i)] - cross / power * singer.sung(i - lag), 2);
+    for (int64_t i = begin; i < stop; i += 7)
+      error += std::pow(heard[static_cast<size_t>(i)] - cross / power * singer.sung(i - lag), 2);
     if (error < least) least = error, best = {lag, cross / power, 0};
   }
   for (int64_t i = begin; i < end; ++i)
@@ -143,7 +145,9 @@ TEST(Jack, LiveItIsThereWhenItsMomentIsSung) {
     step = std::max(step, std::abs(heard[i] - heard[i - 1]));
   }
   EXPECT_GT(peak, 0.1f);
-  if (stage.singer.xruns() == 0) { EXPECT_LT(step, 0.065f * peak) << "2 pi 440 / 48000 = 0.0576 of the peak"; }
+  if (stage.singer.xruns() == 0) {
+    EXPECT_LT(step, 0.065f * peak) << "2 pi 440 / 48000 = 0.0576 of the peak";
+  }
   device.stop();
 }
 
@@ -178,7 +182,8 @@ TEST(Jack, MidiClockInAndNotesOut) {
   for (const auto& [key, held] : down) EXPECT_EQ(held, 0) << "key " << key << " hangs";
   EXPECT_GE(static_cast<double>(strikes.size()), soak_s() - 2) << "the fake model strikes once a second";
   std::vector<double> apart_ms;
-  for (size_t i = 1; i < strikes.size(); ++i) apart_ms.push_back(1000.0 * static_cast<double>(strikes[i] - strikes[i - 1]) / kRate);
+  for (size_t i = 1; i < strikes.size(); ++i)
+    apart_ms.push_back(1000.0 * static_cast<double>(strikes[i] - strikes[i - 1]) / kRate);
   ASSERT_FALSE(apart_ms.empty());
   std::ranges::sort(apart_ms);
   std::printf("tempo %.3f bpm, notes apart: %.1f .. %.1f ms\n", pulse->tempo_bpm(), apart_ms.front(), apart_ms.back());

@@ -50,8 +50,9 @@ struct Stage {
   }
   std::filesystem::path config(const std::string& mode) const {
     const auto file = scratch / "stage.toml";
-    std::ofstream(file) << "[server]\nport = 0\n[audio]\ninput = \"singer\"\noutput = \"singer\"\n[midi]\noutput = \"singer:notes\"\n"
-                        << "[engine]\nmode = \"" << mode << "\"\n";
+    std::ofstream(file)
+        << "[server]\nport = 0\n[audio]\ninput = \"singer\"\noutput = \"singer\"\n[midi]\noutput = \"singer:notes\"\n"
+        << "[engine]\nmode = \"" << mode << "\"\n";
     return file;
   }
 };
@@ -61,8 +62,9 @@ struct Figures {
   double blocks = 0, xruns = 0, longest_ms = 0, windows = 0, dropped = 0, gaps = 0, stale = 0, played = 0;
 };
 Figures figures(const std::string& said) {
-  const std::regex line("the stage ends: (\\d+) blocks, (\\d+) xruns, longest block ([0-9.]+) ms; (\\d+) windows, (\\d+) dropped, "
-                        "(\\d+) gaps, (\\d+) of (\\d+) samples stale");
+  const std::regex line(
+      "the stage ends: (\\d+) blocks, (\\d+) xruns, longest block ([0-9.]+) ms; (\\d+) windows, (\\d+) dropped, "
+      "(\\d+) gaps, (\\d+) of (\\d+) samples stale");
   std::smatch found;
   if (!std::regex_search(said, found, line)) return {};
   const auto number = [&](size_t i) { return std::atof(found[i].str().c_str()); };
@@ -84,9 +86,11 @@ void sing(const std::string& mode) {
   EXPECT_EQ(*exit_code, 0) << fastsagd.said();
 
   const Figures ours = figures(fastsagd.said());
-  std::printf("%s: %.0f blocks, %.0f xruns (the server's: %d), longest block %.3f ms, %.0f windows, %.0f dropped, %.0f gaps, %.2f %% stale\n",
-              mode.c_str(), ours.blocks, ours.xruns, xruns, ours.longest_ms, ours.windows, ours.dropped, ours.gaps,
-              100 * ours.stale / std::max(1.0, ours.played));
+  std::printf(
+      "%s: %.0f blocks, %.0f xruns (the server's: %d), longest block %.3f ms, %.0f windows, %.0f dropped, %.0f gaps, "
+      "%.2f %% stale\n",
+      mode.c_str(), ours.blocks, ours.xruns, xruns, ours.longest_ms, ours.windows, ours.dropped, ours.gaps,
+      100 * ours.stale / std::max(1.0, ours.played));
   EXPECT_GE(ours.windows, soak_s() - 2) << "a window a second\n" << fastsagd.said();
   EXPECT_EQ(ours.gaps, 0);
   EXPECT_LT(ours.stale, 0.01 * ours.played);
@@ -101,7 +105,8 @@ void sing(const std::string& mode) {
     peak = std::max(peak, std::abs(heard[static_cast<size_t>(i)]));
   }
   const double rms_db = 10 * std::log10(power / static_cast<double>(end - begin - 5 * kRate) + 1e-12);
-  std::printf("heard: %.1f dBFS RMS, peak %.2f; %zu MIDI events\n", rms_db, static_cast<double>(peak), singer.midi().size());
+  std::printf("heard: %.1f dBFS RMS, peak %.2f; %zu MIDI events\n", rms_db, static_cast<double>(peak),
+              singer.midi().size());
   EXPECT_GT(rms_db, -50) << "an accompaniment is heard";
   EXPECT_LE(peak, 0.8913f) << "and never above -1 dBFS";
   EXPECT_GT(singer.midi().size(), 4u) << "its notes go out";
@@ -120,7 +125,8 @@ TEST(JackFastsagd, PlaysLiveAndEndsInOrder) { sing("live"); }
 TEST(JackFastsagd, AnUnknownDeviceIsSaidInOneLine) {
   Stage stage;
   if (const auto problem = stage.problem(); !problem.empty()) GTEST_SKIP() << problem;
-  test::Program fastsagd(stage.program, {"--set", "server.port=0", "--set", "audio.input=nobody"}, stage.scratch / "log");
+  test::Program fastsagd(stage.program, {"--set", "server.port=0", "--set", "audio.input=nobody"},
+                         stage.scratch / "log");
   const auto exit_code = fastsagd.wait(60s);
   ASSERT_TRUE(exit_code);
   EXPECT_EQ(*exit_code, 1);
