@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "daemon/cli.h"
 #include "daemon/durations.h"
@@ -77,7 +76,7 @@ void run(Arguments& arguments) {
   }
   arguments.render.room.mode = *parse_mode(arguments.mode);
   arguments.render.room.reserve_s = arguments.render.room.hop_s + 0.5;
-  arguments.model.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  arguments.model.threads = 1;  // the same bytes on every machine
   if (isatty(STDERR_FILENO) && !arguments.json) arguments.render.progress = show_progress;
   const auto accompanist = model::load_accompanist(arguments.model);
   const RenderReport report = render(*accompanist, arguments.render);

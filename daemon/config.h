@@ -70,7 +70,7 @@ struct ModelConfig {
   std::string device = "cpu";   // "cpu", "cuda", "cuda:1"
   uint64_t seed = 1;
   int steps = 0;    // EDM evaluations; 0: the preset's
-  int threads = 2;  // CPU threads of one window
+  int threads = 1;  // CPU threads of one window; more only help on idle cores, and hurt on busy ones
 };
 
 struct Config {
