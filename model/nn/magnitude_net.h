@@ -2,7 +2,7 @@
 // First half of the light vocoder: mel -> the linear magnitudes it was made from. Phase is not learnt; dsp/phase.h
 // finds one.
 //
-// Shapes/units: mel [B][T][100], ln mel normalised as in the paper -> ln(magnitude + 1e-3) [B][T][513] of the unscaled
+// Shapes/units: mel [B][T][100], ln mel normalised as in the paper -> ln magnitude [B][T][513] of the unscaled
 // STFT of dsp/phase.h (fft 1024, hop 256).
 // Source: ConvNeXt block, Liu et al. 2022, as Siuzdak's Vocos (2023) uses it over time.
 #include <torch/torch.h>
@@ -27,7 +27,6 @@ class MagnitudeNetImpl : public torch::nn::Module {
   MagnitudeNetImpl();
   torch::Tensor forward(const torch::Tensor& mel);
 
-  static constexpr double kFloor = 1e-3;
   // Frames on either side that a frame's magnitudes depend on.
   static constexpr int64_t kReach = 15;
 
