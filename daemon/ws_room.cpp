@@ -12,10 +12,11 @@ protocol::Mode wire_mode(Mode mode) { return mode == Mode::live ? protocol::Mode
 
 }  // namespace
 
-WsRoom::WsRoom(std::shared_ptr<Room> engine_room, double hop_seconds, std::string preset_name)
+WsRoom::WsRoom(std::shared_ptr<Room> engine_room, double hop_seconds, std::string preset_name, bool is_ours)
     : room(std::move(engine_room)),
       hop_s(hop_seconds),
       preset(std::move(preset_name)),
+      ours(is_ours),
       commands(room->command_port()),
       output(room->open_output({.ahead = std::llround(kAheadS * room->settings().sample_rate)})),
       block_(static_cast<size_t>(room->settings().sample_rate) * kFrameMs / 1000) {}

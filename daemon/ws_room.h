@@ -19,11 +19,12 @@ struct WsRoom {
   static constexpr double kAheadS = 0.3;
   static constexpr int kFrameMs = 20;
 
-  WsRoom(std::shared_ptr<Room> engine_room, double hop_seconds, std::string preset_name);
+  WsRoom(std::shared_ptr<Room> engine_room, double hop_seconds, std::string preset_name, bool is_ours);
 
   std::shared_ptr<Room> room;
   double hop_s;
   std::string preset;
+  bool ours;  // else the stage's: its singer stands at the sound card, and it is not ours to close
   CommandPort commands;
   std::unique_ptr<RoomOutput> output;
   Subscription plans;

@@ -104,7 +104,7 @@ class WsServer::Hall {
     } catch (const Error& error) {
       return refuse(id, fault("too_many", error.what(), true));
     }
-    if (address.role == Role::singer && room->singer)
+    if (address.role == Role::singer && (room->singer || !room->ours))
       return refuse(id, fault("room_taken", "somebody is singing in this room", true));
     WsSession& session = sessions_[id];
     session.id = id;
@@ -121,6 +121,7 @@ class WsServer::Hall {
   std::shared_ptr<WsRoom> enter(const std::string& name) {
     auto& entry = rooms_[name];
     if (entry) return entry;
+    const bool ours = !engine_.find_room(name);
     try {
       auto room = engine_.open_room(name, {.mode = config_.engine.mode,
                                            .hop_s = config_.engine.hop_s,
@@ -129,7 +130,7 @@ class WsServer::Hall {
                                            .idle_s = config_.engine.idle_s,
                                            .gain_db = config_.engine.accompaniment_gain_db,
                                            .seed = config_.model.seed});
-      entry = std::make_shared<WsRoom>(std::move(room), config_.engine.hop_s, config_.model.preset);
+      entry = std::make_shared<WsRoom>(std::move(room), config_.engine.hop_s, config_.model.preset, ours);
     } catch (...) {
       rooms_.erase(name);
       throw;
@@ -235,7 +236,7 @@ class WsServer::Hall {
     std::erase_if(rooms_, [this](const auto& entry) {
       const WsRoom& room = *entry.second;
       const bool over = room.sessions.empty() && SteadyClock::now() - room.empty_since > kResume;
-      if (over) engine_.close_room(entry.first);
+      if (over && room.ours) engine_.close_room(entry.first);
       return over;
     });
   }

@@ -146,6 +146,15 @@ TEST_F(WsServerTest, ARoomHasOneSinger) {
   EXPECT_FALSE(first.closed());
 }
 
+TEST_F(WsServerTest, TheStageHasItsSingerAtTheSoundCard) {
+  start();
+  const auto stage = engine_.open_room("stage");
+  WsClient singer(url("?room=stage"));
+  EXPECT_EQ(json::parse(singer.wait_type("error"))["code"], "room_taken");
+  WsClient listener(url("?room=stage&role=listener"));
+  EXPECT_FALSE(listener.wait_type("hello").empty());
+}
+
 TEST_F(WsServerTest, ASingerWhoComesBackGoesOn) {
   start();
   {
