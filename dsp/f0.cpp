@@ -11,7 +11,7 @@
 namespace fastsag::dsp {
 namespace {
 
-constexpr int kLongest = static_cast<int>(kF0Rate / kF0Lowest);    // lags, samples
+constexpr int kLongest = static_cast<int>(kF0Rate / kF0Lowest);  // lags, samples
 constexpr int kShortest = static_cast<int>(kF0Rate / kF0Highest);
 constexpr int kSegment = 1024;
 constexpr int kSum = kSegment - kLongest;  // samples summed at every lag
@@ -20,11 +20,11 @@ constexpr int kMiddle = (kSum + kF0Rate / 250) / 2;
 constexpr int kMaxCandidates = 8;
 
 // Costs of the path, in units of the normalised difference (0 = periodic, 1 = noise), per frame.
-constexpr float kUnvoiced = 0.5f;     // of calling a frame unvoiced: a lone frame is voiced below this difference
-constexpr float kOctave = 0.055f;      // per octave downwards: twice the period fits as well as the period
-constexpr float kJump = 0.5f;          // per octave between neighbours
+constexpr float kUnvoiced = 0.5f;  // of calling a frame unvoiced: a lone frame is voiced below this difference
+constexpr float kOctave = 0.055f;  // per octave downwards: twice the period fits as well as the period
+constexpr float kJump = 0.5f;      // per octave between neighbours
 constexpr float kVoicingChange = 0.14f;
-constexpr float kSilenceDb = -62.0f;   // below it frames lean to unvoiced, quite so 15 dB further down
+constexpr float kSilenceDb = -62.0f;  // below it frames lean to unvoiced, quite so 15 dB further down
 
 struct Candidate {
   float log2_hz = 0;  // meaningless in the unvoiced candidate, which comes first

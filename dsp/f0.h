@@ -2,8 +2,8 @@
 // Fundamental frequency of a singing voice, one value every 10 ms: YIN's difference function gives candidates of each
 // frame, a Viterbi path through them decides which is sung and whether anything is.
 //
-// Units: voice is mono at 24 kHz. Frame k stands for the samples [240 k, 240 k + 240) and is measured on the 1024 around
-// their middle; the path looks a few hundred ms further. So windows that overlap agree, save near their edges.
+// Units: voice is mono at 24 kHz. Frame k stands for the samples [240 k, 240 k + 240) and is measured on the 1024
+// around their middle; the path looks a few hundred ms further. So windows that overlap agree, save near their edges.
 // Source: de Cheveigne & Kawahara, "YIN", JASA 2002, eq. 6-8; the path is Boersma's (1993) idea.
 #include <span>
 #include <vector>
@@ -15,8 +15,8 @@ inline constexpr int kF0Rate = 24000;
 inline constexpr float kF0Lowest = 60.0f, kF0Highest = 1100.0f;  // Hz
 
 struct F0Frame {
-  float hz = 0;           // the best guess; 0 where nothing is voiced
-  float voicing = 0;      // 0..1, how periodic the frame is at hz
+  float hz = 0;            // the best guess; 0 where nothing is voiced
+  float voicing = 0;       // 0..1, how periodic the frame is at hz
   float rms_db = -120.0f;  // level of the frame itself, dBFS
 };
 

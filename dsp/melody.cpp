@@ -16,15 +16,15 @@ constexpr float kLowestPitch = 34.0f, kStep = 1.0f / 3;
 constexpr int kLevels = 158;
 
 // Costs a frame (10 ms), and once a change.
-constexpr float kFarthest = 2.5f;     // semitones squared: a lone octave jump costs no more than this
+constexpr float kFarthest = 2.5f;  // semitones squared: a lone octave jump costs no more than this
 constexpr float kUnvoicedInNote = 0.45f;
 constexpr float kVoicedInRest = 0.8f;
-constexpr float kNewNote = 4.5f;      // a whole tone for 20 ms, a semitone for 45 ms, vibrato of a semitone never
-constexpr float kNoteEdge = 1.6f;     // rest to note or back
+constexpr float kNewNote = 4.5f;   // a whole tone for 20 ms, a semitone for 45 ms, vibrato of a semitone never
+constexpr float kNoteEdge = 1.6f;  // rest to note or back
 
-constexpr size_t kShortestNote = 6;   // frames
-constexpr float kDipDb = 7.0f;        // a level dip this deep, both sides, strikes the same pitch again
-constexpr size_t kDipReach = 12;      // frames either side in which the level must come back
+constexpr size_t kShortestNote = 6;  // frames
+constexpr float kDipDb = 7.0f;       // a level dip this deep, both sides, strikes the same pitch again
+constexpr size_t kDipReach = 12;     // frames either side in which the level must come back
 
 float midi_of(float hz) { return 69.0f + 12.0f * std::log2(hz / 440.0f); }
 
@@ -109,7 +109,8 @@ Segment measured(std::span<const F0Frame> frames, size_t begin, size_t end) {
   std::ranges::nth_element(pitches, middle);
   const float pitch = *middle;
   const auto near = std::ranges::count_if(pitches, [&](float p) { return std::abs(p - pitch) < 1.0f; });
-  return {begin, end, pitch, voicing / static_cast<float>(end - begin) * static_cast<float>(near) / static_cast<float>(pitches.size())};
+  const float steadiness = static_cast<float>(near) / static_cast<float>(pitches.size());
+  return {begin, end, pitch, steadiness * voicing / static_cast<float>(end - begin)};
 }
 
 // A short note an octave off both its neighbours, which are close to each other, was misheard.

@@ -9,28 +9,27 @@
 namespace fastsag::dsp {
 namespace {
 
-// What 16ths a sung line leaves between two onsets (1..16, then "more"), by the first one's place in the beat: counted in
-// the melodies of 824 pop songs (POP909 train, 4/4), smoothed. This is what tells a beat from an off-beat.
+// How many 16ths lie between two onsets of a sung line (1..16, then "more"), by the first one's place in the beat, per
+// mille: counted in the melodies of 824 pop songs (POP909 train, 4/4), smoothed. This tells a beat from an off-beat.
 constexpr int kPlaces = 4, kIntervals = 17;
-constexpr float kNextOnset[kPlaces][kIntervals] = {
-    {.102f, .508f, .047f, .166f, .006f, .045f, .007f, .038f, .003f, .009f, .004f, .017f, .003f, .007f, .004f, .016f, .016f},
-    {.455f, .285f, .125f, .018f, .027f, .015f, .015f, .006f, .008f, .005f, .009f, .004f, .006f, .004f, .006f, .003f, .009f},
-    {.248f, .546f, .008f, .082f, .006f, .027f, .003f, .014f, .004f, .014f, .003f, .008f, .003f, .010f, .003f, .006f, .014f},
-    {.585f, .115f, .123f, .030f, .036f, .009f, .022f, .012f, .018f, .004f, .009f, .004f, .008f, .004f, .006f, .004f, .011f}};
+constexpr int kNextOnset[kPlaces][kIntervals] = {{102, 508, 47, 166, 6, 45, 7, 38, 3, 9, 4, 17, 3, 7, 4, 16, 16},
+                                                 {455, 285, 125, 18, 27, 15, 15, 6, 8, 5, 9, 4, 6, 4, 6, 3, 9},
+                                                 {248, 546, 8, 82, 6, 27, 3, 14, 4, 14, 3, 8, 3, 10, 3, 6, 14},
+                                                 {585, 115, 123, 30, 36, 9, 22, 12, 18, 4, 9, 4, 8, 4, 6, 4, 11}};
 constexpr float kSamePlace = .002f;  // two onsets on one 16th: a flaw of the segmentation
 constexpr float kFirstOnset[kPlaces] = {.435f, .069f, .353f, .143f};
 
 constexpr double kRate = 24000;
 constexpr double kSlowest = 54, kFastest = 142;  // bpm
 constexpr double kTempoStep = 1.0035;
-constexpr int kPhases = 64;                      // a beat
-constexpr double kJitter = 0.022;                // s, deviation of a sung onset from its 16th
-constexpr float kStray = 0.07f;                  // share of onsets that follow no grid ...
-constexpr float kStrayDensity = 0.4f;            // ... and their density, 1/s
-constexpr double kMargin = 8.0;                  // nats by which a new grid must beat a sure previous one
-constexpr double kAgreed = 0.5;                  // nats: a smaller gain is no other opinion
-constexpr double kTemper = 0.5;                  // onsets are not as independent as the score takes them to be
-constexpr size_t kFewest = 4;                    // onsets
+constexpr int kPhases = 64;            // a beat
+constexpr double kJitter = 0.022;      // s, deviation of a sung onset from its 16th
+constexpr float kStray = 0.07f;        // share of onsets that follow no grid ...
+constexpr float kStrayDensity = 0.4f;  // ... and their density, 1/s
+constexpr double kMargin = 8.0;        // nats by which a new grid must beat a sure previous one
+constexpr double kAgreed = 0.5;        // nats: a smaller gain is no other opinion
+constexpr double kTemper = 0.5;        // onsets are not as independent as the score takes them to be
+constexpr size_t kFewest = 4;          // onsets
 constexpr double kStrikeRiseDb = 12, kStrikeFloorDb = -45;
 
 struct Grid {
@@ -82,7 +81,7 @@ double score(std::span<const double> onsets, const Grid& grid, double prior) {
     else if (here == before)
       step = kSamePlace;
     else
-      step = kNextOnset[before & 3][std::min<int64_t>(here - before, kIntervals) - 1];
+      step = 0.001f * static_cast<float>(kNextOnset[before & 3][std::min<int64_t>(here - before, kIntervals) - 1]);
     const float density = (1 - kStray) * step * kDeviation.density((x - line) * sixteenth) + kStray * kStrayDensity;
     product *= static_cast<double>(density);  // .03 to 20 each: a hundred onsets stay far inside a double
     before = here;
@@ -90,8 +89,8 @@ double score(std::span<const double> onsets, const Grid& grid, double prior) {
   return std::log(product) + prior;
 }
 
-// Least squares through the onsets that lie near a 16th, held to the grid as it is by `stiffness`: that many squared 16ths
-// speak for the period, a hundredth of it in onsets for the phase.
+// Least squares through the onsets that lie near a 16th, held to the grid as it is by `stiffness`: that many squared
+// 16ths speak for the period, a hundredth of it in onsets for the phase.
 Grid fitted(std::span<const double> onsets, Grid grid, double stiffness) {
   for (int round = 0; round < 3; ++round) {
     const double sixteenth = grid.period / 4;

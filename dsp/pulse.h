@@ -14,11 +14,12 @@ namespace fastsag::dsp {
 struct PulseEstimate {
   double period = 14400;  // samples a beat; 14400 = 100 bpm
   double origin = 0;      // position of one beat
-  float confidence = 0;   // 0 = free running .. 1
+  float confidence = 0;   // 0 = free running .. 1; over windows it grows as long as they agree
 };
 
-// voice: up to 10 s that start at first_position, notes: its melody (segment_melody). With a previous estimate, tempo and
-// phase only change where the evidence is clearly better; else the grid is nudged towards the onsets, or kept as it is.
+// voice: up to 10 s that start at first_position (only looked at where there are hardly any notes: speech, claps);
+// notes: its melody (segment_melody). With a previous estimate, tempo and phase only change where another grid explains
+// the onsets clearly better; else the grid is nudged towards them, or kept as it is where there are none.
 PulseEstimate estimate_pulse(std::span<const float> voice, std::span<const MelodyNote> notes, int64_t first_position,
                              const std::optional<PulseEstimate>& previous = std::nullopt);
 

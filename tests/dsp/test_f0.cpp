@@ -44,7 +44,7 @@ TEST(F0, IsExactToAFewCents) {
   }
 }
 
-// A slide of a fifth in 100 ms moves 0.7 semitones a frame; the analysis spans 26 ms and more, so one semitone is allowed.
+// A slide of a fifth in 100 ms moves 0.7 semitones a frame; the analysis spans 26 ms and more: a semitone is allowed.
 TEST(F0, FollowsVibratoAndSlides) {
   const SungNote notes[] = {{0.1, 0.5, 57}, {0.6, 0.6, 64}};
   const auto frames = track_f0(test::sung(notes, 1.3, {.vibrato = 0.5, .slide_s = 0.1}));
@@ -73,7 +73,8 @@ TEST(F0, LevelIsRootMeanSquareInDecibels) {
 TEST(F0, OverlappingWindowsAgree) {
   std::vector<SungNote> notes;
   std::mt19937 random(3);
-  for (double t = 0; t < 11; t += 0.4) notes.push_back({t, t > 5 ? 0.3 : 0.4, 50.0 + static_cast<double>(random() % 20)});
+  for (double t = 0; t < 11; t += 0.4)
+    notes.push_back({t, t > 5 ? 0.3 : 0.4, 50.0 + static_cast<double>(random() % 20)});
   const auto voice = test::sung(notes, 11, {.vibrato = 0.3, .slide_s = 0.05, .noise_db = -25});
   const auto early = track_f0(std::span(voice).first(240000)), late = track_f0(std::span(voice).subspan(24000, 240000));
   int differ = 0;
@@ -105,8 +106,8 @@ TEST(F0, RealSinger) {
     else
       ++silent, false_alarms += frames[k].hz > 0;
   }
-  std::printf("raw pitch accuracy %.3f, voicing recall %.3f, false alarm %.3f\n", 1.0 * right / sung, 1.0 * found / sung,
-              1.0 * false_alarms / silent);
+  std::printf("raw pitch accuracy %.3f, voicing recall %.3f, false alarm %.3f\n", 1.0 * right / sung,
+              1.0 * found / sung, 1.0 * false_alarms / silent);
   EXPECT_GE(right, 0.95 * sung);
   EXPECT_GE(found, 0.95 * sung);
   EXPECT_LE(false_alarms, 0.12 * silent);

@@ -118,7 +118,8 @@ TEST(Pulse, ClapsAreEnough) {
   std::mt19937 random(5);
   std::normal_distribution<float> gauss(0, 0.2f);
   for (const MelodyNote& note : line(80, 0.4, 9.9))
-    for (int64_t i = 0; i < 960; ++i) voice[static_cast<size_t>(note.onset + i)] += gauss(random) * std::exp(-static_cast<float>(i) / 240);
+    for (int64_t i = 0; i < 960; ++i)
+      voice[static_cast<size_t>(note.onset + i)] += gauss(random) * std::exp(-static_cast<float>(i) / 240);
   const auto pulse = estimate_pulse(voice, {}, 0);
   EXPECT_LT(grid_error(pulse, 80, 0.4, 10, 4), 0.03);
 }

@@ -15,9 +15,9 @@ struct SungNote {
 };
 
 struct Singing {
-  double vibrato = 0;       // semitones, 5.5 Hz
-  double slide_s = 0;       // time from the last pitch to the new one, where there is no rest between
-  double noise_db = -200;   // white noise, relative to the tone's amplitude
+  double vibrato = 0;      // semitones, 5.5 Hz
+  double slide_s = 0;      // time from the last pitch to the new one, where there is no rest between
+  double noise_db = -200;  // white noise, relative to the tone's amplitude
   double level = 0.1;
   unsigned seed = 1;
 };
