@@ -15,12 +15,20 @@ using namespace fastsag::model;
 
 static std::atomic<bool> stop{false};
 
-static Metadata about(const std::vector<std::string>& command, const std::string& data, int processes) {
+static std::string last_name(const std::filesystem::path& path) {
+  return (path.has_filename() ? path : path.parent_path()).filename().string();
+}
+
+// What goes out with the weights: the command, with folders of this machine shortened to their names.
+static Metadata about(std::vector<std::string> command, const std::string& data, int processes) {
+  for (std::string& word : command) {
+    if (word.find('/') != std::string::npos) word = last_name(word);
+  }
   const std::time_t now = std::time(nullptr);
   std::array<char, 32> date{};
   std::strftime(date.data(), date.size(), "%Y-%m-%d", std::gmtime(&now));
   return {{"command", CLI::detail::join(command, " ")},
-          {"data", data},
+          {"data", last_name(data)},
           {"date", date.data()},
           {"processes", std::to_string(processes)},
           {"format", "fastsag.lite.1"}};
@@ -55,7 +63,11 @@ int main(int argc, char** argv) try {
   torch::manual_seed(config.seed);
   Trainer trainer(config, make_parts(config, data), group, trainer_paths(out));
   if (resume) trainer.resume();
-  if (trainer.run(stop)) trainer.release(about(command, data, group.world()));
+  if (trainer.run(stop)) {
+    trainer.release(about(command, data, group.world()));
+  } else if (group.first()) {
+    std::cerr << "\nstopped and saved; the same command with --resume goes on\n";
+  }
   return 0;
 } catch (const std::exception& error) {
   std::cerr << "fastsag_train: " << error.what() << "\n";

@@ -128,7 +128,7 @@ void Progress::show(double share, const std::string& part, int64_t step, int64_t
   std::snprintf(text.data(), text.size(), "%3.0f %%  %s %lld", 100 * share, part.c_str(), static_cast<long long>(step));
   std::string line = text.data();
   if (steps > 0) line.append("/").append(std::to_string(steps));
-  line.append("  loss");
+  if (!last_loss_.empty()) line.append("  loss");
   for (const auto& [name, loss] : last_loss_) {
     std::snprintf(text.data(), text.size(), "  %s %.4g", name.c_str(), loss);
     line.append(text.data());

@@ -113,7 +113,7 @@ double Trainee::seconds_left() const {
   return static_cast<double>(std::max<int64_t>(0, options_.steps - step_)) * seconds_a_step_;
 }
 
-StepResult Trainee::train_step(bool stop) {
+StepResult Trainee::train_step(const std::atomic<bool>& stop) {
   const auto begin = std::chrono::steady_clock::now();
   StepResult result;
   const BatchKey key{seed_, step_, group_.rank()};

@@ -6,6 +6,7 @@
 // Repeatable: a step depends on (seed, step, rank) and the state that save() writes, nothing else.
 #include <torch/torch.h>
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -42,7 +43,7 @@ class Trainee {
   double seconds_a_step() const { return seconds_a_step_; }
   double progress() const;  // 1: done
 
-  StepResult train_step(bool stop);
+  StepResult train_step(const std::atomic<bool>& stop);
   Figures validate();       // with the average
   NamedTensors released();  // the average, named as the module names it
   bool validation_due(int64_t every) const;

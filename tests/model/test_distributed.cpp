@@ -1,12 +1,11 @@
-// Ranks are real processes: this test starts its own program again, once a rank, with only the worker below.
+// Ranks are real processes: this test starts its own program again, once a rank, and only the worker below runs there.
 #include "model/train/distributed.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <csignal>
+#include <cstdio>
 #include <cstdlib>
-#include <thread>
 
 #include "dsp/error.h"
 #include "model/train/trainer.h"
@@ -25,8 +24,7 @@ constexpr const char* kTask = "FASTSAG_TEST_TASK";
 int run_workers(int count, const std::string& task, const std::filesystem::path& folder) {
   setenv(kFolder, folder.c_str(), 1);
   setenv(kTask, task.c_str(), 1);
-  const int code = run_processes(
-      count, {"/proc/self/exe", "--gtest_also_run_disabled_tests", "--gtest_filter=Distributed.DISABLED_Worker"});
+  const int code = run_processes(count, {"/proc/self/exe", "--gtest_filter=Distributed.AveragesAndBroadcasts*"});
   unsetenv(kTask);
   return code;
 }
@@ -54,32 +52,49 @@ torch::Tensor released(const std::filesystem::path& folder) {
   return torch::cat(all);
 }
 
-TEST(Distributed, DISABLED_Worker) {
-  const char* task = std::getenv(kTask);
-  if (!task) GTEST_SKIP() << "is started by the other tests, once a rank";
+void expect(bool holds, const char* what) {
+  if (!holds) throw Error(what);
+}
+
+void work(const std::string& task, const std::filesystem::path& folder) {
   torch::set_num_threads(1);
-  const std::filesystem::path folder = std::getenv(kFolder);
   Group group = Group::from_environment();
-  if (task == std::string("average")) {
+  if (task == "average") {
     torch::Tensor values = torch::tensor({1.0f + static_cast<float>(group.rank()), 10.0f});
     group.average(values);
-    ASSERT_EQ(values[0].item<float>(), 2);  // of 1, 2, 3
-    ASSERT_EQ(values[1].item<float>(), 10);
+    expect(values[0].item<float>() == 2, "the mean of 1, 2, 3 is 2");
+    expect(values[1].item<float>() == 10, "the mean of equals is the same");
     torch::Tensor shared = torch::full({2}, static_cast<double>(group.rank() + 7));
     group.broadcast(shared);
-    ASSERT_EQ(shared[1].item<double>(), 7);
-  } else if (task == std::string("train")) {
+    expect(shared[1].item<double>() == 7, "the first rank's value");
+  } else if (task == "train") {
     train_toy(group, folder, 1);
-  } else if (task == std::string("stop")) {
+  } else if (task == "stop") {
     train_toy(group, folder, 1, 11);  // only the last rank is told to stop
-  } else if (task == std::string("resume")) {
+  } else if (task == "resume") {
     train_toy(group, folder, 1, -1, true);
-  } else if (task == std::string("fail")) {
+  } else if (task == "fail") {
     if (group.rank() == 1) std::_Exit(3);
     torch::Tensor never = torch::zeros({1});
     group.average(never);
   }
 }
+
+// In a rank's process the task runs before any test, and no test does.
+class Worker : public testing::Environment {
+  void SetUp() override {
+    const char* task = std::getenv(kTask);
+    if (!task) return;
+    try {
+      work(task, std::getenv(kFolder));
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "rank failed: %s\n", error.what());
+      std::_Exit(9);
+    }
+    std::_Exit(0);
+  }
+};
+const auto* const kWorker = testing::AddGlobalTestEnvironment(new Worker);
 
 TEST(Distributed, AveragesAndBroadcastsOverRanks) {
   const test::Scratch folder;
