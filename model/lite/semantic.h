@@ -18,12 +18,12 @@
 namespace fastsag::model {
 
 struct SemanticInput {
-  std::span<const dsp::MelodyNote> melody;       // of the voice in [voice_begin, voice_end)
+  std::span<const dsp::MelodyNote> melody;  // of the voice in [voice_begin, voice_end)
   int64_t voice_begin = 0, voice_end = 0;
-  float tuning = 0;                              // semitones that the singer is above concert pitch
-  Pulse pulse;                                   // period > 0
-  const Plan* past = nullptr;                    // the room's last plan, or null
-  int64_t known_end = 0, write_end = 0;          // new notes start in [known_end, write_end)
+  float tuning = 0;                      // semitones that the singer is above concert pitch
+  Pulse pulse;                           // period > 0
+  const Plan* past = nullptr;            // the room's last plan, or null
+  int64_t known_end = 0, write_end = 0;  // new notes start in [known_end, write_end)
   Controls controls;
 };
 

@@ -94,9 +94,9 @@ ChordFeatures chord_features(const StepWindow& window) {
       for (int k = std::max(0, step - kNear); k <= std::min(kWindowSteps - 1, step + kNear); ++k)
         near += sung.sounding[static_cast<size_t>(k)][pc];
       const bool is_bass = bass[s] == static_cast<int>(pc);
-      const std::array features = {sung.sounding[s][pc],   sung.struck[s][pc],   near / 4,
-                                   sung.all[pc],           played.sounding[s][pc], played.struck[s][pc],
-                                   is_bass ? 1.0f : 0.0f,  played.all[pc]};
+      const std::array features = {sung.sounding[s][pc],  sung.struck[s][pc],     near / 4,
+                                   sung.all[pc],          played.sounding[s][pc], played.struck[s][pc],
+                                   is_bass ? 1.0f : 0.0f, played.all[pc]};
       std::ranges::copy(features, out.pitches.begin() + static_cast<long>((s * 12 + pc) * kPitchFeatures));
     }
     float* row = &out.scalars[s * kStepScalars];
@@ -135,7 +135,9 @@ std::vector<float> note_conditions(const StepWindow& window, std::span<const Ste
       struck[static_cast<size_t>(step)] = true;
   }
   std::vector<float> out(static_cast<size_t>(kWindowSteps) * kNoteConditions);
-  const auto chord_at = [&](int step) { return step < static_cast<int>(chords.size()) ? chords[static_cast<size_t>(step)] : StepChord{}; };
+  const auto chord_at = [&](int step) {
+    return step < static_cast<int>(chords.size()) ? chords[static_cast<size_t>(step)] : StepChord{};
+  };
   for (int step = 0; step < kWindowSteps; ++step) {
     const auto s = static_cast<size_t>(step);
     float* row = &out[s * kNoteConditions];
@@ -165,7 +167,8 @@ std::vector<ScoreNote> quantise(std::span<const StepNote> notes) {
     const int step = static_cast<int>(std::floor(note.onset + 0.5));
     if (step < 0 || step >= kWindowSteps || note.pitch < kLowestPitch || note.pitch > kHighestPitch) continue;
     const double length = note.release - note.onset;
-    const auto nearest = std::ranges::min_element(kLengths, {}, [&](double l) { return std::abs(std::log(l / std::max(length, 0.1))); });
+    const auto nearest =
+        std::ranges::min_element(kLengths, {}, [&](double l) { return std::abs(std::log(l / std::max(length, 0.1))); });
     const auto velocity = std::clamp(static_cast<int>(std::lround((note.velocity - 34) / 12.0)), 0, kVelocities - 1);
     all.push_back({step, note.pitch, static_cast<int>(nearest - kLengths.begin()), velocity});
   }

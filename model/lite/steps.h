@@ -26,12 +26,12 @@ struct StepNote {
 };
 
 struct StepWindow {
-  std::vector<StepNote> melody;             // as heard, ascending; what lies outside the voice span is not looked at
-  std::vector<StepNote> past;               // accompaniment as played; what lies outside the past span is not looked at
-  double voice_begin = 0, voice_end = 0;    // where the voice is known, be it silent
-  double past_begin = 0, past_end = 0;      // where the accompaniment is known; empty where there is none yet
-  int bar_beats = 0;                        // beats a bar, 0 = not known
-  int first_beat = 0;                       // place of the window's first beat in its bar
+  std::vector<StepNote> melody;           // as heard, ascending; what lies outside the voice span is not looked at
+  std::vector<StepNote> past;             // accompaniment as played; what lies outside the past span is not looked at
+  double voice_begin = 0, voice_end = 0;  // where the voice is known, be it silent
+  double past_begin = 0, past_end = 0;    // where the accompaniment is known; empty where there is none yet
+  int bar_beats = 0;                      // beats a bar, 0 = not known
+  int first_beat = 0;                     // place of the window's first beat in its bar
 };
 
 // What the chord net reads. pitches: [step][pitch class][kPitchFeatures] melody sounding, melody onset, melody within

@@ -69,7 +69,8 @@ Tensor ChordBlockImpl::forward(const Tensor& input, const Tensor& cosine, const 
   const auto fold = [&](const Tensor& t) { return t.reshape({batch, heads_, steps, 12 * part}); };
   const Tensor attended = torch::scaled_dot_product_attention(fold(turn(qkv[0], cosine, sine)),
                                                               fold(turn(qkv[1], cosine, sine)), fold(qkv[2]));
-  x = x + join_->forward(attended.view({batch, heads_, steps, 12, part}).permute({0, 2, 3, 1, 4}).reshape({batch, steps, 12 * c}));
+  x = x + join_->forward(
+              attended.view({batch, heads_, steps, 12, part}).permute({0, 2, 3, 1, 4}).reshape({batch, steps, 12 * c}));
   return x + narrow_->forward(torch::silu(wide_->forward(layer_norm(x))));
 }
 

@@ -83,7 +83,8 @@ NoteLayerImpl::NoteLayerImpl(const NoteGeneratorOptions& options) : heads_(optio
 Tensor NoteLayerImpl::forward(const Tensor& input, const Tensor& mask, const Tensor& cosine, const Tensor& sine,
                               Tensor* keys, Tensor* values, int64_t cached) {
   const auto batch = input.size(0), tokens = input.size(1), d = input.size(2), part = d / heads_;
-  const auto qkv = qkv_->forward(norm_attention_->forward(input)).view({batch, tokens, 3, heads_, part}).permute({2, 0, 3, 1, 4});
+  const auto qkv =
+      qkv_->forward(norm_attention_->forward(input)).view({batch, tokens, 3, heads_, part}).permute({2, 0, 3, 1, 4});
   const Tensor q = turn(qkv[0], cosine, sine);
   Tensor k = turn(qkv[1], cosine, sine), v = qkv[2];
   if (keys) {
@@ -143,8 +144,7 @@ NoteLogits NoteGeneratorImpl::forward(const Tensor& conditions, const NoteTokens
   const Tensor apart = (tokens.step.unsqueeze(2) - tokens.step.unsqueeze(1)).clamp(0, kWindowSteps);
   const Tensor later = torch::ones({count, count}, x.options().dtype(torch::kBool)).triu(1);
   const Tensor mask = distance_->forward(apart).permute({0, 3, 1, 2}).masked_fill(later, -1e9);
-  for (const auto& layer : *layers_)
-    x = layer->as<NoteLayer>()->forward(x, mask, cosine, sine, nullptr, nullptr, 0);
+  for (const auto& layer : *layers_) x = layer->as<NoteLayer>()->forward(x, mask, cosine, sine, nullptr, nullptr, 0);
   const Tensor h = norm_->forward(x), of_note = h + chosen_->forward(chosen);
   return {to_interval_->forward(h), to_length_->forward(of_note), to_velocity_->forward(of_note)};
 }
@@ -172,16 +172,20 @@ std::vector<ScoreNote> NoteGeneratorImpl::sample(std::span<const float> conditio
   torch::InferenceMode inference;
   const auto device = enter_->weight.device();
   const auto there = [&](NoteTokens t) {
-    return NoteTokens{t.step.to(device), t.interval.to(device), t.pitch.to(device), t.length.to(device), t.velocity.to(device)};
+    return NoteTokens{t.step.to(device), t.interval.to(device), t.pitch.to(device), t.length.to(device),
+                      t.velocity.to(device)};
   };
-  const Tensor rows = torch::tensor(std::vector<float>(conditions.begin(), conditions.end())).view({1, -1, kNoteConditions});
+  const Tensor rows =
+      torch::tensor(std::vector<float>(conditions.begin(), conditions.end())).view({1, -1, kNoteConditions});
   NoteCache cache;
   cache.conditions = condition(rows.to(device));
-  const int64_t capacity = static_cast<int64_t>(prefix.size()) + (begin - prefix_begin) + (end - begin) * (kNotesPerStep + 1);
+  const int64_t capacity =
+      static_cast<int64_t>(prefix.size()) + (begin - prefix_begin) + (end - begin) * (kNotesPerStep + 1);
   cache.step = torch::zeros({capacity}, torch::dtype(torch::kLong).device(device));
   for (int64_t i = 0; i < options_.layers; ++i)
     for (auto* store : {&cache.keys, &cache.values})
-      store->push_back(torch::empty({1, options_.heads, capacity, options_.width / options_.heads}, torch::device(device)));
+      store->push_back(
+          torch::empty({1, options_.heads, capacity, options_.width / options_.heads}, torch::device(device)));
 
   std::vector<ScoreNote> out;
   for (int step = begin; step < end; ++step) {
@@ -191,7 +195,8 @@ std::vector<ScoreNote> NoteGeneratorImpl::sample(std::span<const float> conditio
     int lowest = std::max(0, interval_class(kLowestPitch, root));
     const int highest = interval_class(kHighestPitch, root);
     for (int number = 0; number < kNotesPerStep; ++number) {
-      Chance chance({options.seed, static_cast<uint64_t>(positions[static_cast<size_t>(step)]), static_cast<uint64_t>(number)});
+      Chance chance(
+          {options.seed, static_cast<uint64_t>(positions[static_cast<size_t>(step)]), static_cast<uint64_t>(number)});
       std::vector<float> logits = floats(to_interval_->forward(h));
       for (int i = 0; i < kIntervals; ++i)
         if (i < lowest || i > highest) logits[static_cast<size_t>(i)] = -std::numeric_limits<float>::infinity();
@@ -203,7 +208,8 @@ std::vector<ScoreNote> NoteGeneratorImpl::sample(std::span<const float> conditio
       note.velocity = draw(floats(to_velocity_->forward(of_note)), options, chance);
       out.push_back(note);
       lowest = interval + 1;
-      h = hidden(cache, there({row({step}), row({interval}), row({note.pitch - 20}), row({note.length}), row({note.velocity})}));
+      h = hidden(cache, there({row({step}), row({interval}), row({note.pitch - 20}), row({note.length}),
+                               row({note.velocity})}));
     }
   }
   return out;

@@ -19,8 +19,8 @@ class ChordPart : public Part {
   PartOptions options() const override;
   int64_t batch() const override { return batch_; }
   torch::Tensor loss(const BatchKey& key, std::map<std::string, double>& figures) override;
-  // all_ce, all_exact (a beat, after Viterbi), then the same for delayed and live; written_exact: melody as written,
-  // bars known, nothing played yet.
+  // From the voice alone. all_ce, all_exact (a step, after Viterbi): tracked voice, wholly heard; live_*: of the steps
+  // about and after the point where the voice breaks off; written_*: melody as written, bars known.
   std::map<std::string, double> validate() override;
 
  private:

@@ -8,7 +8,8 @@ namespace fastsag::model {
 namespace {
 
 // What a pitch tracker makes of a melody, times in seconds.
-std::vector<SongNote> tracked(const std::vector<SongNote>& melody, double begin, double end, double amount, Chance& chance) {
+std::vector<SongNote> tracked(const std::vector<SongNote>& melody, double begin, double end, double amount,
+                              Chance& chance) {
   std::vector<SongNote> out;
   for (SongNote note : melody) {
     if (note.onset + note.duration <= begin || note.onset >= end) continue;
@@ -106,9 +107,12 @@ TrainingWindow window_at(const Song& song, int first, int steps_per_beat, Hearin
                          Chance& chance) {
   const BeatMap map(song);
   const double start = first + static_cast<double>(spoiling.off_beat) / steps_per_beat;
-  const double begin = map.seconds_at(start), end = map.seconds_at(start + static_cast<double>(kWindowSteps) / steps_per_beat);
+  const double begin = map.seconds_at(start),
+               end = map.seconds_at(start + static_cast<double>(kWindowSteps) / steps_per_beat);
   const double steps_a_second = kWindowSteps / (end - begin);
-  const auto step_at = [&](double seconds) { return (map.beat_at(seconds) - start) * steps_per_beat + spoiling.grid_shift; };
+  const auto step_at = [&](double seconds) {
+    return (map.beat_at(seconds) - start) * steps_per_beat + spoiling.grid_shift;
+  };
   const auto on_grid = [&](const std::vector<SongNote>& notes, int shift) {
     std::vector<StepNote> out;
     for (const SongNote& note : notes)
@@ -151,6 +155,11 @@ TrainingWindow window_at(const Song& song, int first, int steps_per_beat, Hearin
   return out;
 }
 
+void forget_past(TrainingWindow& window) {
+  window.heard.past.clear();
+  window.heard.past_begin = window.heard.past_end = 0;
+}
+
 TrainingWindow random_window(const std::vector<Song>& songs, Chance& chance) {
   for (int attempt = 0;; ++attempt) {
     const Song& song = songs[static_cast<size_t>(chance.below(static_cast<int>(songs.size())))];
@@ -163,7 +172,8 @@ TrainingWindow random_window(const std::vector<Song>& songs, Chance& chance) {
     const int last = map.count() - 1 - kWindowSteps / steps_per_beat;
     if (last < 1 && attempt < 100) continue;
     const int first = chance.below(std::max(last, 1));
-    if (attempt < 8 && !sung(song, map.seconds_at(first), map.seconds_at(first + kWindowSteps / steps_per_beat))) continue;
+    if (attempt < 8 && !sung(song, map.seconds_at(first), map.seconds_at(first + kWindowSteps / steps_per_beat)))
+      continue;
 
     Spoiling spoiling;
     spoiling.tracker = chance.maybe(0.15) ? 0 : chance.uniform(0.2, 1.4);
@@ -176,6 +186,10 @@ TrainingWindow random_window(const std::vector<Song>& songs, Chance& chance) {
     const double which = chance.uniform();
     const Hearing hearing = which < 0.35 ? Hearing::all : which < 0.65 ? Hearing::delayed : Hearing::live;
     TrainingWindow out = window_at(song, first, steps_per_beat, hearing, spoiling, chance);
+    if (chance.maybe(0.7)) {
+      forget_past(out);
+      out.unknown_from = 0;
+    }
     if (chance.maybe(0.2)) {  // the song has only just begun
       StepWindow& heard = out.heard;
       heard.voice_begin = chance.uniform(0, 0.8) * heard.voice_end;

@@ -34,13 +34,13 @@ class BeatMap {
 };
 
 struct Spoiling {
-  double tracker = 1;       // how much a pitch tracker errs: 0 = the melody as written, 1 = typical
-  double wrong_past = 0;    // share of chords that the known past plays as another chord
-  bool bars = false;        // are bars known
-  int off_beat = 0;         // steps that the grid starts late
-  double grid_shift = 0;    // steps, for all onsets
-  int transpose = 0;        // everything
-  int voice_octave = 0;     // the voice alone
+  double tracker = 1;     // how much a pitch tracker errs: 0 = the melody as written, 1 = typical
+  double wrong_past = 0;  // share of chords that the known past plays as another chord
+  bool bars = false;      // are bars known
+  int off_beat = 0;       // steps that the grid starts late
+  double grid_shift = 0;  // steps, for all onsets
+  int transpose = 0;      // everything
+  int voice_octave = 0;   // the voice alone
 };
 
 enum class Hearing {
@@ -60,7 +60,9 @@ struct TrainingWindow {
 // tempo was heard an octave off).
 TrainingWindow window_at(const Song& song, int first, int steps_per_beat, Hearing hearing, const Spoiling& spoiling,
                          Chance& chance);
-// The same with everything drawn: song, place, hearing, spoiling. Mostly where somebody sings.
+// As if nothing had been played; unknown_from stays.
+void forget_past(TrainingWindow& window);
+// The same with everything drawn: song, place, hearing, spoiling, mostly without the past. Mostly where somebody sings.
 TrainingWindow random_window(const std::vector<Song>& songs, Chance& chance);
 
 }  // namespace fastsag::model

@@ -14,7 +14,8 @@ TEST(ChordNet, ASongMovedGivesTheSameChordsMoved) {
   torch::manual_seed(1);
   ChordNet net;
   net->eval();
-  const auto pitches = torch::rand({2, kWindowSteps, 12, kPitchFeatures}), scalars = torch::rand({2, kWindowSteps, kStepScalars});
+  const auto pitches = torch::rand({2, kWindowSteps, 12, kPitchFeatures}),
+             scalars = torch::rand({2, kWindowSteps, kStepScalars});
   const auto here = net->forward(pitches, scalars);
   ASSERT_EQ(here.sizes(), (std::vector<int64_t>{2, kWindowSteps, kTriads}));
   EXPECT_GT(here.std().item<double>(), 1e-3);  // it says something at all

@@ -50,7 +50,8 @@ TEST(ChordPath, ChordsThatWerePlayedStay) {
   for (size_t beat = 0; beat < 16; ++beat) held[beat] = chance.below(kTriads);
   const auto path = chord_path(log_p, 4, held);
   for (size_t beat = 0; beat < 16; ++beat) EXPECT_EQ(path.triads[beat], held[beat]);
-  for (size_t beat = 16; beat < 24; ++beat) EXPECT_THAT(path.triads[beat], testing::AllOf(testing::Ge(0), testing::Lt(kTriads)));
+  for (size_t beat = 16; beat < 24; ++beat)
+    EXPECT_THAT(path.triads[beat], testing::AllOf(testing::Ge(0), testing::Lt(kTriads)));
 }
 
 TEST(ChordPath, OneDoubtfulBeatIsNoChange) {

@@ -50,7 +50,9 @@ TEST(NoteGenerator, StepsAreWrittenFromLowToHighOnThePiano) {
   EXPECT_EQ(std::ranges::adjacent_find(notes, std::ranges::greater_equal(), place), notes.end());  // and none twice
   for (size_t i = 0; i < notes.size(); ++i) {
     EXPECT_TRUE(notes[i].pitch >= kLowestPitch && notes[i].pitch <= kHighestPitch);
-    if (i >= kNotesPerStep) { EXPECT_NE(notes[i - kNotesPerStep].step, notes[i].step); }
+    if (i >= kNotesPerStep) {
+      EXPECT_NE(notes[i - kNotesPerStep].step, notes[i].step);
+    }
   }
 }
 
@@ -73,7 +75,9 @@ TEST(NoteGenerator, GoingOnFromItsOwnNotesIsTheSameAsWritingOn) {
 TEST(NoteGenerator, ChanceIsTheSeedAndThePositionAndNothingElse) {
   auto net = untrained();
   const Setting s = setting();
-  const auto with = [&](SamplingOptions options) { return net->sample(s.conditions, s.chords, {}, 0, 0, 32, s.positions, options); };
+  const auto with = [&](SamplingOptions options) {
+    return net->sample(s.conditions, s.chords, {}, 0, 0, 32, s.positions, options);
+  };
   EXPECT_EQ(with({.seed = 1}), with({.seed = 1}));
   EXPECT_NE(with({.seed = 1}), with({.seed = 2}));
   // With nothing but the likeliest left, chance has no say.

@@ -18,7 +18,8 @@ std::vector<dsp::MelodyNote> tune(int64_t end) {
   std::vector<dsp::MelodyNote> melody;
   const std::array<float, 8> keys = {60, 64, 67, 65, 62, 71, 72, 67};
   size_t i = 0;
-  for (int64_t at = kSecond; at + 12000 < end; at += 14400) melody.push_back({at, at + 12000, keys[i++ % 8] + 0.25f, 0.9f});
+  for (int64_t at = kSecond; at + 12000 < end; at += 14400)
+    melody.push_back({at, at + 12000, keys[i++ % 8] + 0.25f, 0.9f});
   return melody;
 }
 
@@ -86,7 +87,9 @@ TEST(LiteSemantic, KeepsWhatWasPlayedNoteByNote) {
   EXPECT_GT(before(past, in.known_end).size(), 0u);
   EXPECT_EQ(before(next, in.known_end), before(past, in.known_end));
   for (const Chord& chord : past.chords)  // half a beat: a beat belongs to the side that its middle lies on
-    if (chord.from < in.known_end - static_cast<int64_t>(kBeat / 2)) { EXPECT_THAT(next.chords, testing::Contains(chord)); }
+    if (chord.from < in.known_end - static_cast<int64_t>(kBeat / 2)) {
+      EXPECT_THAT(next.chords, testing::Contains(chord));
+    }
 }
 
 TEST(LiteSemantic, SilenceGivesRests) {

@@ -104,9 +104,9 @@ TEST(Steps, ConditionsTellTheMelodyFromTheRoot) {
   window.voice_end = 8;
   const std::vector<StepChord> chords(kWindowSteps, {9, Quality::minor});  // A minor: the G is its seventh
   const auto rows = note_conditions(window, chords, {.notes_per_step = 0.5f});
-  EXPECT_EQ(rows[9], 1);                         // root A
-  EXPECT_EQ(rows[12 + 1], 1);                    // minor
-  EXPECT_EQ(rows[29 + 10], 1);                   // ten semitones above the root
+  EXPECT_EQ(rows[9], 1);                              // root A
+  EXPECT_EQ(rows[12 + 1], 1);                         // minor
+  EXPECT_EQ(rows[29 + 10], 1);                        // ten semitones above the root
   EXPECT_EQ(rows[4 * kNoteConditions + 29 + 12], 1);  // silent, and known to be
   EXPECT_EQ(rows[8 * kNoteConditions + 29 + 13], 1);  // not known
   EXPECT_EQ(rows[66], 1);
@@ -130,9 +130,12 @@ TEST(Steps, QuantisedScoresAreOrderedSparseAndStable) {
       const ScoreNote& note = score[i];
       ASSERT_TRUE(note.step >= 0 && note.step < kWindowSteps);
       ASSERT_TRUE(note.pitch >= kLowestPitch && note.pitch <= kHighestPitch);
-      if (i >= kNotesPerStep) { ASSERT_NE(score[i - kNotesPerStep].step, note.step); }
+      if (i >= kNotesPerStep) {
+        ASSERT_NE(score[i - kNotesPerStep].step, note.step);
+      }
       const double onset = note.step;
-      again.push_back({onset, onset + kLengths[static_cast<size_t>(note.length)], note.pitch, velocity_of(note.velocity)});
+      again.push_back(
+          {onset, onset + kLengths[static_cast<size_t>(note.length)], note.pitch, velocity_of(note.velocity)});
     }
     ASSERT_EQ(quantise(again), score);  // what the generator wrote, it reads as it wrote it
   }
