@@ -6,7 +6,8 @@
 function(fastsag_warnings target)
   # Not for nvcc, which takes none of these.
   target_compile_options(${target} PRIVATE
-    "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wno-missing-field-initializers;-Wno-restrict;-Wshadow;-Wconversion;-Wno-sign-conversion;-Werror>")
+    "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wno-missing-field-initializers;-Wshadow;-Wconversion;-Wno-sign-conversion;-Werror>"
+    "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-restrict>") # GCC 12's is wrong about "x" + string
 endfunction()
 
 add_library(fastsag_options INTERFACE)
