@@ -94,6 +94,16 @@ std::vector<bool> awake_steps(const SemanticInput& in, const Grid& grid) {
   return awake;
 }
 
+// The pitch that is sung in each step, 0 where none is.
+std::vector<int> sung_steps(const StepWindow& window) {
+  std::vector<int> sung(kWindowSteps, 0);
+  for (const StepNote& note : window.melody)
+    for (int step = std::max(0, static_cast<int>(note.onset + 0.5));
+         step < std::min<double>(note.release, kWindowSteps); ++step)
+      sung[static_cast<size_t>(step)] = note.pitch;
+  return sung;
+}
+
 // What was played, as the generator would have written it, and the step that its sequence starts at.
 std::pair<std::vector<ScoreNote>, int> prefix_of(const StepWindow& window, int begin) {
   std::vector<StepNote> played = window.past;
@@ -179,7 +189,7 @@ Plan LiteSemantic::plan(const SemanticInput& in) {
     for (int step = 0; step < kWindowSteps; ++step) positions.push_back(grid.position(step) / 256);
     const auto written =
         note_generator->sample(note_conditions(window, chords, style), chords, prefix, prefix_begin, begin, end,
-                               positions, {in.controls.seed, in.controls.temperature, 0.95f});
+                               positions, {in.controls.seed, in.controls.temperature, 0.95f}, sung_steps(window));
     for (const ScoreNote& note : written) {
       const double length = kLengths[static_cast<size_t>(note.length)];
       const int64_t onset = grid.position(note.step), gap = kSampleRate / 200;

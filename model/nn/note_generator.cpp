@@ -26,6 +26,9 @@ std::pair<Tensor, Tensor> rope(const Tensor& step, int64_t half) {
 
 Tensor row(const std::vector<int64_t>& values) { return torch::tensor(values, torch::kLong).unsqueeze(0); }
 
+constexpr int kDoublingSteps = 4;         // a usual note's length
+constexpr float kDoublingPenalty = 2.5f;  // nats
+
 // Draws from softmax(logits / temperature), the unlikely tail beyond top_p left out. -infinity is never drawn.
 int draw(std::vector<float> logits, const SamplingOptions& options, Chance& chance) {
   std::vector<int> order;
@@ -168,7 +171,7 @@ Tensor NoteGeneratorImpl::hidden(NoteCache& cache, const NoteTokens& tokens) {
 std::vector<ScoreNote> NoteGeneratorImpl::sample(std::span<const float> conditions, std::span<const StepChord> chords,
                                                  std::span<const ScoreNote> prefix, int prefix_begin, int begin,
                                                  int end, std::span<const int64_t> positions,
-                                                 const SamplingOptions& options) {
+                                                 const SamplingOptions& options, std::span<const int> sung) {
   torch::InferenceMode inference;
   const auto device = enter_->weight.device();
   const auto there = [&](NoteTokens t) {
@@ -200,6 +203,12 @@ std::vector<ScoreNote> NoteGeneratorImpl::sample(std::span<const float> conditio
       std::vector<float> logits = floats(to_interval_->forward(h));
       for (int i = 0; i < kIntervals; ++i)
         if (i < lowest || i > highest) logits[static_cast<size_t>(i)] = -std::numeric_limits<float>::infinity();
+      for (int soon = step; soon < std::min<int>(step + kDoublingSteps, static_cast<int>(sung.size())); ++soon) {
+        const int pitch = sung[static_cast<size_t>(soon)], told = soon > step ? sung[static_cast<size_t>(soon) - 1] : 0;
+        const int interval = interval_class(pitch, root);
+        if (pitch > 0 && pitch != told && interval >= 0 && interval < kIntervals)
+          logits[static_cast<size_t>(interval)] -= kDoublingPenalty;
+      }
       const int interval = draw(std::move(logits), options, chance);
       if (interval == kEndOfStep) break;
       const Tensor of_note = h + chosen_->weight[interval];
