@@ -142,7 +142,7 @@ connection.addEventListener('plan', ({ detail }) => {
   plan = detail;
   const rate = hello.sample_rate;
   picture.plan(plan.notes.map(n => ({ from: n.from_sample / rate, to: (n.from_sample + n.samples) / rate, pitch: n.pitch, velocity: n.velocity })));
-  $('key').textContent = plan.key ? `key of ${plan.key}` : '';
+  $('key').textContent = plan.key ? `key of ${plan.key} ·` : '';
   $('tempo').textContent = plan.tempo_bpm ? `${Math.round(plan.tempo_bpm)} bpm` : '';
 });
 connection.addEventListener('frame', ({ detail }) => {
