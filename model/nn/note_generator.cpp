@@ -26,8 +26,8 @@ std::pair<Tensor, Tensor> rope(const Tensor& step, int64_t half) {
 
 Tensor row(const std::vector<int64_t>& values) { return torch::tensor(values, torch::kLong).unsqueeze(0); }
 
-constexpr int kDoublingSteps = 4;         // a usual note's length
-constexpr float kDoublingPenalty = 2.5f;  // nats
+constexpr int kDoublingSteps = 2;
+constexpr float kDoublingPenalty = 0.6f;  // nats; 2.5 over 4 steps cost harmony (cons3_x .26 -> .18)
 
 // Draws from softmax(logits / temperature), the unlikely tail beyond top_p left out. -infinity is never drawn.
 int draw(std::vector<float> logits, const SamplingOptions& options, Chance& chance) {
