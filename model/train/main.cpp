@@ -52,13 +52,19 @@ int main(int argc, char** argv) try {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
+  TrainConfig config;
+  try {
+    config = load_train_config(config_file, sets);
+  } catch (const fastsag::Error& error) {
+    std::cerr << "fastsag_train: " << error.what() << "\n";
+    return 2;
+  }
+  config.start = start;
   const std::vector<std::string> command(argv, argv + argc);
   if (processes > 1 && !std::getenv("WORLD_SIZE")) return run_processes(processes, command);
   for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { stop = true; });
   torch::set_num_threads(1);
 
-  TrainConfig config = load_train_config(config_file, sets);
-  config.start = start;
   Group group = Group::from_environment();
   torch::manual_seed(config.seed);
   Trainer trainer(config, make_parts(config, data), group, trainer_paths(out));
