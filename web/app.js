@@ -7,6 +7,7 @@ import { fatalTrouble, microphoneTrouble, story } from './words.js';
 
 const STATE = { head: 0, playhead: 1, voicePeak: 2, accompanimentPeak: 3, missing: 4 };
 const RING_S = 60;
+const JITTER_S = 0.2; // frames come when they are due; a busy line or page may hold them up so long
 const $ = id => document.getElementById(id);
 
 const query = new URLSearchParams(location.search);
@@ -121,7 +122,7 @@ function steer() {
   if (!audio) return;
   const rate = audio.rate;
   const way = (audio.context.outputLatency || audio.context.baseLatency || 0.02) + 0.01;
-  const behind = (status?.delay_ms || 2300) / 1000 + 0.08;
+  const behind = (status?.delay_ms || 2200) / 1000 + JITTER_S;
   const delay = settings.mode === 'live' ? -Math.round(way * rate) : Math.round(behind * rate);
   if (Math.abs(delay - (audio.delay ?? Infinity)) < 0.01 * rate) return;
   audio.delay = delay;
