@@ -16,7 +16,7 @@ namespace fastsag::daemon {
 
 struct WsRoom {
   // Live accompaniment is read this far ahead of the voice, to be there before its moment over any usual line.
-  static constexpr double kAheadS = 0.3;
+  static constexpr double kAheadS = 0.4;
   static constexpr int kFrameMs = 20;
 
   WsRoom(std::shared_ptr<Room> engine_room, double hop_seconds, std::string preset_name, bool is_ours);
