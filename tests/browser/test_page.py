@@ -106,10 +106,10 @@ class Page(unittest.TestCase):
     def test_delayed_mix_is_heard_and_aligned(self):
         page = self.open("?room=delayed")
         self.sing(page, 6)
+        page.screenshot(path=SCREENSHOTS / "laptop.png")
         heard, voice, accompaniment = map(floats, page.evaluate(RECORD, 6))
         rings = page.evaluate(RINGS)
         status, state = page.evaluate("[window.fastsag.status, [...window.fastsag.audio.state]]")
-        page.screenshot(path=SCREENSHOTS / "laptop.png")
         print(f"voice {level_db(voice):.1f} dBFS, accompaniment {level_db(accompaniment):.1f} dBFS, status {status}",
               flush=True)
 
