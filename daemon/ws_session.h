@@ -18,9 +18,10 @@ struct WsRoom;
 enum class Role { singer, listener };
 
 struct WsSession {
-  // About two seconds of 20 ms frames at 48 kHz may wait in the socket and here; beyond, the oldest go.
+  // Ten seconds of 20 ms frames at 48 kHz (1 MB) may wait here, as a lump of voice can make due at once; beyond, the
+  // oldest go.
   static constexpr size_t kSocketBytes = 64 * 1024;
-  static constexpr size_t kWaitingFrames = 100;
+  static constexpr size_t kWaitingFrames = 500;
 
   ConnectionId id = 0;
   Role role = Role::listener;
