@@ -7,7 +7,6 @@
 
 #include "dsp/error.h"
 #include "dsp/f0.h"
-#include "dsp/mel.h"
 #include "dsp/pulse.h"
 #include "model/checkpoint.h"
 #include "model/edm.h"
@@ -77,7 +76,7 @@ void LiteAccompanist::prepare(int max_batch) {
   // Torch builds its kernels at first use; a hum makes it use all of them.
   std::vector<float> hum(static_cast<size_t>(window_samples()));
   for (size_t i = 0; i < hum.size(); ++i)
-    hum[i] = .1f * std::sin(static_cast<float>(i % (kSampleRate * 11)) * 2 * 3.14159265f * 220 / kSampleRate);
+    hum[i] = .1f * std::sin(static_cast<float>(i) * 2 * 3.14159265f * 220 / kSampleRate);
   const WindowRequest request{.voice = hum,
                               .voice_end = window_samples(),
                               .write_begin = window_samples() - 2 * kSampleRate,
