@@ -39,6 +39,8 @@ struct RoomOutput::Impl {
         gain(target_gain()) {
     counters.ahead.store(settings.ahead, std::memory_order_relaxed);
     counters.taken.store(true, std::memory_order_relaxed);
+    followed = course();
+    jump(std::max(due(followed), song.begin));
   }
   ~Impl() {
     counters.ahead.store(0, std::memory_order_relaxed);
@@ -65,11 +67,6 @@ struct RoomOutput::Impl {
 
   int64_t position() const { return fed - latency; }  // of the next sample that leaves the limiter
 
-  void start(int64_t position) {
-    fed = position + latency;
-    started = true;
-    primed = false;
-  }
   // What the limiter holds back is read in advance, so that the first sample out is the first that was asked for. Only
   // now: a reader that has passed a position keeps slices from it.
   void prime() {
@@ -123,7 +120,7 @@ struct RoomOutput::Impl {
   Song song;
   Course followed;
   int64_t fed = 0;  // room position of the next sample out of the timeline
-  bool started = false, primed = false, in_stale = false, in_gap = false;
+  bool primed = false, in_stale = false, in_gap = false;
 };
 
 RoomOutput::RoomOutput(std::shared_ptr<RoomState> state, const OutputSettings& settings)
@@ -134,10 +131,9 @@ int64_t RoomOutput::available() {
   Impl& impl = *impl_;
   const auto now = impl.course();
   const int64_t due = impl.due(now);
-  if (!impl.started) {
-    impl.start(std::max(due, impl.song.begin));
-  } else if (now.song != impl.followed.song) {
-    impl.jump(std::max(due, impl.song.begin));
+  if (now.song != impl.followed.song) {
+    // A stream has a new song from its beginning, however much of it came at once.
+    impl.jump(now.mode == Mode::live ? std::max(due, impl.song.begin) : impl.song.begin);
   } else if (now.mode == Mode::live && impl.followed.mode != Mode::live && due > impl.position()) {
     impl.jump(due);  // else it would have to catch up; the other way it waits until the delay has passed
   }
@@ -152,11 +148,8 @@ OutputRead RoomOutput::play(std::span<float> out) {
   const auto now = impl.course();
   const int64_t begin = impl.due(now) - std::ssize(out);
   const auto tolerance = static_cast<int64_t>(kToleranceSeconds * impl.state->settings.sample_rate);
-  if (!impl.started) {
-    impl.start(begin);
-  } else if (now != impl.followed || std::abs(begin - impl.position()) > tolerance) {
+  if (!impl.primed || now != impl.followed || std::abs(begin - impl.position()) > tolerance)
     impl.jump(begin);
-  }
   impl.followed = now;
   return impl.produce_counted(out);
 }

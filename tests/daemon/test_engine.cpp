@@ -349,7 +349,6 @@ TEST(Engine, ThreadsMeetOnlyWhereTheyMay) {
     for (int i = 0; !done; ++i) {
       port.send(SetGain{static_cast<float>(i % 7) - 6});
       port.send(NextSeed{});
-      if (i % 200 == 0) port.send(SetMode{i % 400 ? Mode::delayed : Mode::live});
       (void)room->status();
       (void)engine.status();
       (void)engine.healthy();
@@ -357,8 +356,10 @@ TEST(Engine, ThreadsMeetOnlyWhereTheyMay) {
       std::this_thread::yield();
     }
   });
+  auto modes = room->command_port();
   for (int i = 0; i < 600; ++i) {
     if (i == 300) room->voice().restart();
+    if (i % 150 == 100) modes.send(SetMode{i % 300 == 100 ? Mode::live : Mode::delayed});
     room->voice().push(hum(i * kBlock, kBlock));
     clock.wait_for_sleepers(1);
     clock.advance(20ms);
@@ -368,7 +369,7 @@ TEST(Engine, ThreadsMeetOnlyWhereTheyMay) {
   clock.release();
   generation.join();
   EXPECT_EQ(room->status().overruns, 0) << "the generation thread kept up with every block";
-  EXPECT_GE(room->status().windows, 8) << "12 s in two songs";
+  EXPECT_GE(room->status().windows, 4) << "two at least in either song of 6 s, whatever the threads did";
   EXPECT_EQ(room->status().restarts, 1);
 }
 
