@@ -61,6 +61,8 @@ nlohmann::json to_json(const Arguments& arguments, const RenderReport& report) {
           {"lead_ms", report.room.lead_ms},
           {"voice_lufs", loudness(report.voice_lufs)},
           {"accompaniment_lufs", loudness(report.accompaniment_lufs)},
+          {"joins", report.joins.joins},
+          {"join_jump", report.joins.ratio()},
           {"window_p50_ms", durations.percentile(0.5) * 1000},
           {"window_p95_ms", durations.percentile(0.95) * 1000},
           {"window_ms", window_ms}};

@@ -35,13 +35,14 @@ bool suits_timeline(int sample_rate) { return sample_rate >= 16000 && sample_rat
 class Sinks {
  public:
   Sinks(const RenderOptions& options, int sample_rate)
-      : mix_(options.mix, sample_rate), limiter_(sample_rate), voice_loudness_(sample_rate), loudness_(sample_rate) {
+      : mix_(options.mix, sample_rate), limiter_(sample_rate), voice_loudness_(sample_rate), loudness_(sample_rate), joins_(sample_rate) {
     if (!options.accompaniment.empty()) accompaniment_.emplace(options.accompaniment, sample_rate);
   }
 
   void write(std::span<const float> voice, std::span<const float> accompaniment) {
     voice_loudness_.add(voice);
     loudness_.add(accompaniment);
+    joins_.add(accompaniment);
     if (accompaniment_) accompaniment_->write(accompaniment);
     std::vector<float> mix(voice.begin(), voice.end());
     for (size_t i = 0; i < mix.size(); ++i) mix[i] += accompaniment[i];
@@ -53,6 +54,8 @@ class Sinks {
     mix_.finish();
     if (accompaniment_) accompaniment_->finish();
   }
+  void join(int64_t position) { joins_.join(position); }
+  JoinFigure joins() { return joins_.figure(); }
   double voice_lufs() const { return voice_loudness_.integrated_lufs(); }
   double accompaniment_lufs() const { return loudness_.integrated_lufs(); }
 
@@ -69,6 +72,7 @@ class Sinks {
   dsp::Limiter limiter_;
   int64_t skipped_ = 0;
   dsp::LoudnessMeter voice_loudness_, loudness_;
+  JoinMeter joins_;
 };
 
 // The accompaniment in order from song position 0, each sample beside its voice.
@@ -126,8 +130,11 @@ RenderReport render(model::Accompanist& accompanist, const RenderOptions& option
     room->command_port().send(SetPulse{pulse});
   }
   PlanCollector plans;
-  const Subscription subscription = room->subscribe([&](const WindowEvent& event) { plans.add(event); });
   Sinks sinks(options, settings.sample_rate);
+  const Subscription subscription = room->subscribe([&](const WindowEvent& event) {
+    plans.add(event);
+    sinks.join(event.slice_begin * settings.sample_rate / model::kSampleRate);
+  });
   Collector collector(*room, sinks, length);
   RenderReport report;
 
@@ -160,6 +167,7 @@ RenderReport render(model::Accompanist& accompanist, const RenderOptions& option
   report.wall_s = wall_s(wall_begin);
   report.room = room->status();
   report.voice_lufs = sinks.voice_lufs();
+  report.joins = sinks.joins();
   report.accompaniment_lufs = sinks.accompaniment_lufs();
   return report;
 }

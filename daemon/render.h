@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/join_meter.h"
 #include "daemon/room.h"
 #include "model/accompanist.h"
 
@@ -29,6 +30,7 @@ struct RenderReport {
   std::vector<double> window_s;  // what each window took
   RoomStatus room;
   double voice_lufs = 0, accompaniment_lufs = 0;
+  JoinFigure joins;
 };
 
 RenderReport render(model::Accompanist& accompanist, const RenderOptions& options);
