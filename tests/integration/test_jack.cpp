@@ -1,13 +1,10 @@
 // The sound card and MIDI for real, on a machine that has neither: JACK's dummy driver, and a singer who is another
 // client.
-//
-// FASTSAG_SOAK_SECONDS: how long they sing, 20 where it is not set.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <map>
 #include <thread>
 
@@ -15,6 +12,7 @@
 #include "daemon/engine.h"
 #include "daemon/midi.h"
 #include "tests/integration/jack_stage.h"
+#include "tests/integration/soak.h"
 #include "tests/support/fake_accompanist.h"
 
 namespace fastsag::daemon {
@@ -24,13 +22,9 @@ using namespace std::chrono_literals;
 using test::FakeAccompanist;
 using test::JackServer;
 using test::JackSinger;
+using test::soak_s;
 
 constexpr int kRate = JackServer::kRate;
-
-double soak_s() {
-  const char* text = std::getenv("FASTSAG_SOAK_SECONDS");
-  return text ? std::max(10.0, std::atof(text)) : 20;
-}
 
 // fastsagd's insides on a model that is known.
 struct Stage {

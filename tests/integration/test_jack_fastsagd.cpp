@@ -1,17 +1,17 @@
-// fastsagd itself, with its real model, on a stage made of JACK clients. FASTSAG_SOAK_SECONDS as in test_jack.cpp.
+// fastsagd itself, with its real model, on a stage made of JACK clients.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <fstream>
 #include <regex>
 
 #include "dsp/resampler.h"
 #include "tests/integration/jack_stage.h"
 #include "tests/integration/program.h"
+#include "tests/integration/soak.h"
 #include "tests/support/audio.h"
 #include "tests/support/scratch.h"
 #include "tests/support/shared.h"
@@ -22,13 +22,9 @@ namespace {
 using namespace std::chrono_literals;
 using test::JackServer;
 using test::JackSinger;
+using test::soak_s;
 
 constexpr int kRate = JackServer::kRate;
-
-double soak_s() {
-  const char* text = std::getenv("FASTSAG_SOAK_SECONDS");
-  return text ? std::max(10.0, std::atof(text)) : 20;
-}
 
 std::vector<float> song() {
   const auto recording = test::shared("data/singing/vocadito_1.flac");

@@ -1,0 +1,13 @@
+#pragma once
+// How long the programs sing in these tests: FASTSAG_SOAK_SECONDS, 20 where it is not set.
+#include <algorithm>
+#include <cstdlib>
+
+namespace fastsag::test {
+
+inline double soak_s() {
+  const char* text = std::getenv("FASTSAG_SOAK_SECONDS");
+  return text ? std::max(10.0, std::atof(text)) : 20;
+}
+
+}  // namespace fastsag::test
