@@ -56,24 +56,33 @@ torch::Tensor edm_denoise(const EdmOptions& options, const DenoiserNetwork& netw
   return options.residual ? clean + mu : clean;
 }
 
-torch::Tensor edm_sample(const EdmOptions& options, const DenoiserNetwork& network, const torch::Tensor& noise,
-                         const torch::Tensor& mask, const torch::Tensor& mu,
-                         const std::function<void(const torch::Tensor&)>& visit) {
-  const std::vector<double> sigmas = edm_schedule(options);
-  torch::Tensor x = noise * sigmas.front();
-  if (options.residual) x = x + mu;
+torch::Tensor edm_guided_denoise(const EdmOptions& options, const DenoiserNetwork& network, const torch::Tensor& x,
+                                 const torch::Tensor& mask, const torch::Tensor& mu, const torch::Tensor& sigma) {
+  const torch::Tensor clean = edm_denoise(options, network, x, mask, mu, sigma);
+  if (options.guidance == 0) return clean;
   const DenoiserNetwork blind = [&](const auto& in, const auto& frames, const auto& condition, const auto& level) {
     return network(in, frames, torch::zeros_like(condition), level);
   };
+  const torch::Tensor base = edm_denoise(options, blind, x, mask, mu, sigma);
+  return base + options.guidance * (clean - base);
+}
+
+torch::Tensor edm_sample(const EdmOptions& options, const DenoiserNetwork& network, const torch::Tensor& noise,
+                         const torch::Tensor& mask, const torch::Tensor& mu, const EdmVisit& visit) {
+  const std::vector<double> sigmas = edm_schedule(options);
+  const auto slope = [&](const torch::Tensor& x, double s) {
+    const torch::Tensor sigma = torch::full({x.size(0)}, s, x.options().dtype(torch::kDouble));
+    return (x - edm_guided_denoise(options, network, x, mask, mu, sigma)) / s;
+  };
+  torch::Tensor x = noise * sigmas.front();
+  if (options.residual) x = x + mu;
   for (size_t i = 0; i + 1 < sigmas.size(); ++i) {
-    if (visit) visit(x);
-    const torch::Tensor sigma = torch::full({x.size(0)}, sigmas[i], x.options().dtype(torch::kDouble));
-    torch::Tensor clean = edm_denoise(options, network, x, mask, mu, sigma);
-    if (options.guidance != 0) {
-      const torch::Tensor base = edm_denoise(options, blind, x, mask, mu, sigma);
-      clean = base + options.guidance * (clean - base);
-    }
-    x = x + (x - clean) * ((sigmas[i + 1] - sigmas[i]) / sigmas[i]);
+    if (visit) visit(x, sigmas[i]);
+    const double step = sigmas[i + 1] - sigmas[i];
+    const torch::Tensor before = slope(x, sigmas[i]);
+    const torch::Tensor euler = x + before * step;
+    const bool last = i + 2 == sigmas.size();
+    x = options.heun && !last ? x + (before + slope(euler, sigmas[i + 1])) * (step / 2) : euler;
   }
   return x;
 }
@@ -82,14 +91,18 @@ torch::Tensor edm_training_sigma(const EdmOptions& options, const torch::Tensor&
   return torch::exp(normal.to(torch::kDouble) * options.log_std + options.log_mean);
 }
 
+torch::Tensor edm_error(const EdmOptions& options, const torch::Tensor& denoised, const torch::Tensor& clean,
+                        const torch::Tensor& mask, const torch::Tensor& sigma) {
+  const double data = options.sigma_data;
+  const torch::Tensor weight = (sigma.square() + data * data) / (sigma * data).square();
+  return masked(along(weight, clean) * (denoised - clean).square(), mask).mean();
+}
+
 torch::Tensor edm_loss(const EdmOptions& options, const DenoiserNetwork& network, const torch::Tensor& clean,
                        const torch::Tensor& mask, const torch::Tensor& mu, const torch::Tensor& sigma,
                        const torch::Tensor& noise) {
-  const double data = options.sigma_data;
   const torch::Tensor noisy = clean + along(sigma, clean) * noise;
-  const torch::Tensor error = edm_denoise(options, network, noisy, mask, mu, sigma) - clean;
-  const torch::Tensor weight = (sigma.square() + data * data) / (sigma * data).square();
-  return masked(along(weight, clean) * error.square(), mask).mean();
+  return edm_error(options, edm_guided_denoise(options, network, noisy, mask, mu, sigma), clean, mask, sigma);
 }
 
 }  // namespace fastsag::model

@@ -20,7 +20,9 @@ struct EdmOptions {
   // Diffuse x - mu in place of x: what remains is small, so sigma_data is too.
   bool residual = false;
   int steps = 50;       // evaluations that matter; the published walk adds one that changes nothing
-  double guidance = 0;  // D(0) + guidance * (D(mu) - D(0)); 0 = off
+  double guidance = 0;  // D(0) + guidance * (D(mu) - D(0)); 0 = off. Published: 3
+  bool heun =
+      false;  // the mean of the slopes at both ends of a step, the last step's excepted: 2 steps - 1 evaluations
   // Of training: ln sigma ~ N(log_mean, log_std).
   double log_mean = -1.2, log_std = 1.2;
 };
@@ -41,14 +43,21 @@ using DenoiserNetwork = std::function<torch::Tensor(const torch::Tensor& x, cons
 // D(x; sigma), guidance not applied. Outside the mask the network's part is zero.
 torch::Tensor edm_denoise(const EdmOptions& options, const DenoiserNetwork& network, const torch::Tensor& x,
                           const torch::Tensor& mask, const torch::Tensor& mu, const torch::Tensor& sigma);
+// The same with guidance, where the options have any: two evaluations then.
+torch::Tensor edm_guided_denoise(const EdmOptions& options, const DenoiserNetwork& network, const torch::Tensor& x,
+                                 const torch::Tensor& mask, const torch::Tensor& mu, const torch::Tensor& sigma);
 
-// Euler's walk from `noise` (N(0, 1)) to a mel. `visit`, where given, sees x before each evaluation.
+// The walk from `noise` (N(0, 1)) to a mel. `visit`, where given, sees x at each sigma of the schedule before it is
+// evaluated there, and may replace it (what is known already, at that level of noise).
+using EdmVisit = std::function<void(torch::Tensor& x, double sigma)>;
 torch::Tensor edm_sample(const EdmOptions& options, const DenoiserNetwork& network, const torch::Tensor& noise,
-                         const torch::Tensor& mask, const torch::Tensor& mu,
-                         const std::function<void(const torch::Tensor&)>& visit = {});
+                         const torch::Tensor& mask, const torch::Tensor& mu, const EdmVisit& visit = {});
 
-// Training: sigma of every item from N(0, 1) draws, and the weighted mean square error over the frames of the mask.
+// Training: sigma of every item from N(0, 1) draws, and the weighted mean square error over the frames of the mask
+// (their sum over the number of all frames, as published).
 torch::Tensor edm_training_sigma(const EdmOptions& options, const torch::Tensor& normal);
+torch::Tensor edm_error(const EdmOptions& options, const torch::Tensor& denoised, const torch::Tensor& clean,
+                        const torch::Tensor& mask, const torch::Tensor& sigma);
 torch::Tensor edm_loss(const EdmOptions& options, const DenoiserNetwork& network, const torch::Tensor& clean,
                        const torch::Tensor& mask, const torch::Tensor& mu, const torch::Tensor& sigma,
                        const torch::Tensor& noise);

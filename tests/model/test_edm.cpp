@@ -68,6 +68,30 @@ TEST(Edm, AnOracleIsFollowedExactly) {
   }
 }
 
+TEST(Edm, HeunIsOfSecondOrder) {
+  // F = 0 is the ideal denoiser of N(0, sigma_data^2), whose walk is known: x / sqrt(sigma_data^2 + s^2) stays what it
+  // is. Twice the steps: half the error of Euler's walk, a quarter of Heun's (its last step, Euler's, aside).
+  const auto error = [](bool heun, int steps) {
+    EdmOptions options{.sigma_min = .05, .shifted = false};
+    options.heun = heun;
+    options.steps = steps;
+    int evaluations = 0;
+    const auto count = [&](const torch::Tensor& x, const torch::Tensor&, const torch::Tensor&, const torch::Tensor&) {
+      ++evaluations;
+      return torch::zeros_like(x);
+    };
+    double found = 0;
+    const auto visit = [&](const torch::Tensor& x, double sigma) { found = x.item<double>() / std::hypot(.5, sigma); };
+    const torch::Tensor start = torch::ones({1, 1, 1}, torch::kDouble);
+    edm_sample(options, count, start, {}, torch::zeros_like(start), visit);  // the last visit is at sigma_min
+    EXPECT_EQ(evaluations, heun ? 2 * steps - 1 : steps);
+    return std::abs(found - 80 / std::hypot(.5, 80));
+  };
+  EXPECT_NEAR(error(false, 40) / error(false, 80), 2, .2);
+  EXPECT_NEAR(error(true, 40) / error(true, 80), 4, .6);
+  EXPECT_LT(error(true, 40), error(false, 80) / 4);  // for one evaluation less
+}
+
 TEST(Edm, LossOfIgnoranceIsOneInEveryForm) {
   // F = 0 on data of deviation sigma_data: the weight is made so that the expected loss is 1 at every sigma.
   for (EdmOptions options : {EdmOptions{.shifted = false}, lite_edm_options()}) {

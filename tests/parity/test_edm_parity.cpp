@@ -107,7 +107,7 @@ TEST_F(EdmParity, WalksOutsideTheMaskNeedNoNetwork) {
   options.steps = 4;
   const torch::Tensor z = normal("edm.z", {1, 100, 1024}), mu = torch::zeros_like(z);
   std::vector<torch::Tensor> trajectory;
-  const auto visit = [&](const torch::Tensor& x) {
+  const auto visit = [&](const torch::Tensor& x, double) {
     trajectory.push_back(x.index({0, Slice(0, {}, 4), Slice(940, {}, 4)}));
   };
   const torch::Tensor wide = model::edm_sample(options, shout, z, mask_of(937, 1024), mu, visit);
@@ -162,7 +162,7 @@ TEST_F(EdmParity, ReplaysTheRecordedNetwork) {
     std::vector<torch::Tensor> trajectory;
     const torch::Tensor start = (x[0] / s[0]).unsqueeze(0).to(torch::kFloat);
     const torch::Tensor end = model::edm_sample(options, network, start, {}, torch::ones_like(start),
-                                                [&](const torch::Tensor& at) { trajectory.push_back(at[0]); });
+                                                [&](const torch::Tensor& at, double) { trajectory.push_back(at[0]); });
     trajectory.push_back(end[0]);
     golden.expect_close("trajectory4_" + suffix, values(torch::stack(trajectory)));
     const Tensor& sample = golden["sample4_" + suffix];
