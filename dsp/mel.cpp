@@ -107,8 +107,9 @@ void denormalise(std::span<float> model_mel) {
 void minmax_scale(std::span<float> wave) {
   if (wave.empty()) return;
   const auto [low, high] = std::ranges::minmax(wave);
-  const float least = low, range = high - low;
-  for (float& x : wave) x = range > 0 ? -0.8f + 1.6f * (x - least) / range : 0.0f;
+  const double least = low,
+               range = high - least;  // a float's last bit here is ten times as much behind MERT's GroupNorm
+  for (float& x : wave) x = range > 0 ? static_cast<float>(-0.8 + 1.6 * (x - least) / range) : 0.0f;
 }
 
 }  // namespace fastsag::dsp
