@@ -48,6 +48,7 @@ void load(std::span<const PrefixedModule> modules, const SafetensorsFile& file, 
   std::vector<std::pair<torch::Tensor, torch::Tensor>> assignments;
   std::set<std::string> wanted;
   for (const PrefixedModule& part : modules) {
+    if (!part.module) continue;
     for (auto& [name, tensor] : module_tensors(*part.module, part.prefix)) {
       wanted.insert(name);
       const TensorInfo* stored = file.header().find(name);
@@ -61,7 +62,10 @@ void load(std::span<const PrefixedModule> modules, const SafetensorsFile& file, 
   for (const TensorInfo& info : file.header().tensors) {
     bool ours = whole_file;
     for (const PrefixedModule& part : modules) {
-      ours = ours || part.prefix.empty() || info.name.starts_with(part.prefix + ".");
+      if (part.module) ours = ours || part.prefix.empty() || info.name.starts_with(part.prefix + ".");
+    }
+    for (const PrefixedModule& part : modules) {
+      if (!part.module && info.name.starts_with(part.prefix + ".")) ours = false;
     }
     if (ours && !wanted.contains(info.name)) differences.push_back(info.name + ": not wanted by this model");
   }

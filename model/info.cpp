@@ -33,6 +33,20 @@ struct PartSize {
   int64_t parameters = 0, tensors = 0, bytes = 0;
 };
 
+// Metadata of this beginning names a part and says in words what it is: "part.mixed_encoder" = "prior WaveNet".
+constexpr std::string_view kPart = "part.";
+
+// The named part that a tensor belongs to, else the first word of its name.
+std::string part_of(const std::string& tensor, const Metadata& metadata) {
+  std::string found;
+  for (const auto& [key, words] : metadata) {
+    if (!key.starts_with(kPart)) continue;
+    const std::string part = key.substr(kPart.size());
+    if (tensor.starts_with(part + ".") && part.size() > found.size()) found = part;
+  }
+  return found.empty() ? tensor.substr(0, tensor.find_first_of("./")) : found;
+}
+
 }  // namespace
 
 std::string describe_file(const std::filesystem::path& file) {
@@ -42,7 +56,7 @@ std::string describe_file(const std::filesystem::path& file) {
   PartSize all;
   size_t name_width = 0, part_width = 0;
   for (const TensorInfo& info : header.tensors) {
-    const std::string prefix = printable(info.name.substr(0, info.name.find_first_of("./")));
+    const std::string prefix = printable(part_of(info.name, header.metadata));
     for (PartSize* size : {&parts[prefix], &all}) {
       size->parameters += info.elements();
       size->bytes += static_cast<int64_t>(info.end - info.begin);
@@ -56,10 +70,22 @@ std::string describe_file(const std::filesystem::path& file) {
     return scaled(static_cast<double>(size.parameters), " parameters, ") +
            scaled(static_cast<double>(size.bytes), "B, ") + std::to_string(size.tensors) + " tensors\n";
   };
+  const auto words = [&](const std::string& key) {
+    const auto found = header.metadata.find(key);
+    return found == header.metadata.end() ? "" : printable(found->second);
+  };
   std::string text = file.string() + ": " + size_text(all);
-  for (const auto& [name, size] : parts) text += "  " + padded(name, part_width + 2) + size_text(size);
-  if (!header.metadata.empty()) text += "\nmetadata\n";
-  for (const auto& [key, value] : header.metadata) text += "  " + printable(key) + " = " + printable(value) + "\n";
+  if (const std::string about = words("about"); !about.empty()) text += about + "\n";
+  for (const auto& [name, size] : parts) {
+    const std::string what = words(std::string(kPart) + name);
+    text += "  " + padded(name, part_width + 2) + (what.empty() ? "" : what + ": ") + size_text(size);
+  }
+  std::string notes;
+  for (const auto& [key, value] : header.metadata) {
+    if (key == "about" || key.starts_with(kPart)) continue;
+    notes += "  " + printable(key) + " = " + printable(value) + "\n";
+  }
+  if (!notes.empty()) text += "\nmetadata\n" + notes;
   if (!header.tensors.empty()) text += "\ntensors\n";
   for (const TensorInfo& info : header.tensors) {
     text += "  " + padded(printable(info.name), name_width + 2) + padded(std::string(dtype_name(info.dtype)), 6) +

@@ -119,6 +119,17 @@ TEST(Checkpoint, APrefixIsAWholeWord) {
   load_module(*net, folder / "x", "net");
 }
 
+TEST(Checkpoint, TensorsThatNobodyWantsMayBeThereWhereThatIsSaid) {
+  const test::Scratch folder;
+  Net net;
+  NamedTensors tensors = module_tensors(*net, "");
+  tensors.emplace_back("layers.7.weight", torch::zeros({1}));
+  save_tensors(folder / "x", tensors, {}, Storage::fp32);
+  const std::array<PrefixedModule, 2> parts = {PrefixedModule{"", net.get()}, PrefixedModule{"layers.7", nullptr}};
+  EXPECT_THAT(error_of([&] { load_modules(std::span(parts).first(1), folder / "x"); }), HasSubstr("layers.7.weight"));
+  load_modules(parts, folder / "x");
+}
+
 TEST(Info, TellsPartsMetadataAndTensors) {
   const test::Scratch folder;
   save_tensors(
@@ -130,6 +141,19 @@ TEST(Info, TellsPartsMetadataAndTensors) {
   EXPECT_THAT(text, HasSubstr("  chord  0.50 M parameters, 1.00 MB, 2 tensors"));
   EXPECT_THAT(text, HasSubstr("data = POP909 [31m"));  // no command to the terminal
   EXPECT_THAT(text, HasSubstr("chord.in.weight  F16   [1000, 500]"));
+}
+
+TEST(Info, SaysInWordsWhatAFileAndItsPartsAreWhereItsMetadataDoes) {
+  const test::Scratch folder;
+  save_tensors(folder / "x",
+               {{"encoder.0.w", torch::zeros({10000})}, {"encoder.1.w", torch::zeros({20000})}, {"rest.w", torch::zeros({1})}},
+               {{"about", "A model"}, {"part.encoder.0", "WaveNet"}, {"part.enc", "not this"}, {"licence", "MIT"}},
+               Storage::fp32);
+  const std::string text = describe_file(folder / "x");
+  EXPECT_THAT(text, HasSubstr("3 tensors\nA model\n"));
+  EXPECT_THAT(text, HasSubstr("  encoder.0  WaveNet: 0.01 M parameters, 0.04 MB, 1 tensors"));
+  EXPECT_THAT(text, HasSubstr("  encoder    0.02 M parameters"));
+  EXPECT_THAT(text, HasSubstr("\nmetadata\n  licence = MIT\n\ntensors"));  // what was said above is not repeated
 }
 
 }  // namespace

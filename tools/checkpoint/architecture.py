@@ -131,7 +131,7 @@ def bigvgan(final_bias: bool) -> list:
         return layer(here, *shape, norm_dim=0, **more)
 
     def activation(here: str, channels: int) -> list:
-        filters = [Tensor(f"{here}.{which}.filter", (1, 1, len(taps)), dead="a constant, computed here", values=taps)
+        filters = [Tensor(f"{here}.{which}.filter", (1, 1, len(taps)), values=taps)
                    for which in ("upsample", "downsample.lowpass")]
         return [Tensor(f"{here}.act.alpha", (channels,)), Tensor(f"{here}.act.beta", (channels,)), *filters]
 

@@ -48,15 +48,14 @@ class Piece:
 
 
 def dropped_text(dropped: dict[str, str]) -> str:
-    """Names by reason; many as what they begin or end with."""
+    """Names by reason; many as what they begin with."""
     groups: dict[str, list] = {}
     for name, why in dropped.items():
         groups.setdefault(why, []).append(name)
     texts = []
     for why, names in groups.items():
-        end = os.path.commonprefix([name[::-1] for name in names])[::-1]
-        shared = os.path.commonprefix(names) + "*" if names[0].split(".")[0] == names[-1].split(".")[0] else "*" + end
-        texts.append(f"{names[0]} ({why})" if len(names) == 1 else f"{shared} ({len(names)} tensors: {why})")
+        what = f"{names[0]} (" if len(names) == 1 else f"{os.path.commonprefix(names)}* ({len(names)} tensors: "
+        texts.append(f"{what}{why})")
     return "; ".join(texts)
 
 
