@@ -15,6 +15,7 @@ class UsageError : public Error {
 
 void add_devices(CLI::App& app);
 void add_info(CLI::App& app);
+void add_probe(CLI::App& app);
 void add_render(CLI::App& app);
 
 }  // namespace fastsag::daemon

@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
   app.set_help_all_flag("--help-all", "Help of every command");
   add_devices(app);
   add_info(app);
+  add_probe(app);
   add_render(app);
   try {
     app.parse(argc, argv);

@@ -4,7 +4,8 @@
 #include "dsp/error.h"
 #include "model/formula.h"
 #include "model/paper/condition.h"
-#include "tests/parity/torch_golden.h"
+#include "tests/parity/manifest.h"
+#include "tests/parity/sliced.h"
 
 namespace fastsag::model {
 namespace {

@@ -6,7 +6,8 @@
 #include "dsp/mel.h"
 #include "model/formula.h"
 #include "model/nn/mert.h"
-#include "tests/parity/torch_golden.h"
+#include "tests/parity/manifest.h"
+#include "tests/parity/sliced.h"
 
 namespace fastsag::model {
 namespace {
