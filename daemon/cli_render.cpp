@@ -117,6 +117,10 @@ void add_render(CLI::App& app) {
   command->add_option("--seed", render.room.seed, "Another number, another accompaniment")->capture_default_str();
   command->add_option("--bpm", render.bpm, "The tempo, with a beat at the beginning; heard where not given")
       ->check(CLI::Range(30.0, 300.0));
+  command->add_option("--temperature", render.temperature, "Of the choice of notes: 0.2 plain .. 1.5 adventurous")
+      ->check(CLI::Range(0.2, 1.5));
+  command->add_option("--density", render.density, "Fewer or more notes than usual: -1 .. 1")
+      ->check(CLI::Range(-1.0, 1.0));
   command->add_option("--device", arguments->model.device, "cpu, cuda or cuda:N")->capture_default_str();
   command->add_flag("--json", arguments->json, "Print one JSON object");
   command->callback([arguments] { run(*arguments); });

@@ -125,6 +125,8 @@ RenderReport render(model::Accompanist& accompanist, const RenderOptions& option
   Engine engine(accompanist, clock, {.max_batch = 1, .max_rooms = 1, .assumed_generation_s = kAssumedGeneration_s});
   engine.prepare();
   const auto room = engine.open_room("render", settings);
+  if (options.temperature) room->command_port().send(SetTemperature{*options.temperature});
+  if (options.density) room->command_port().send(SetDensity{*options.density});
   if (options.bpm) {
     model::Pulse pulse{60.0 * model::kSampleRate / *options.bpm, 0, 0, 0, 1};
     room->command_port().send(SetPulse{pulse});

@@ -21,6 +21,7 @@ struct RenderOptions {
   std::filesystem::path accompaniment;        // empty: not written
   std::filesystem::path plan;                 // chords and notes as JSON; empty: not written
   RoomSettings room;                          // its sample_rate is ignored: the recording's, or 48 kHz
+  std::optional<float> temperature, density;  // model::Controls
   std::optional<double> bpm;                  // beats at a steady tempo from the beginning
   std::function<void(double done)> progress;  // 0..1
 };
