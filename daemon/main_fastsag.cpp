@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_help_all_flag("--help-all", "Help of every command");
   add_devices(app);
+  add_eval(app);
   add_info(app);
   add_probe(app);
   add_render(app);

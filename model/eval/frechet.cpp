@@ -40,11 +40,12 @@ torch::Tensor Gaussian::covariance() const {
     throw Error("a set of " + std::to_string(frames_) + " frames has no covariance; expected two at least, and many more "
                 "for a distance that means something");
   }
-  return scatter_ / static_cast<double>(frames_ - 1);
+  return scatter_.to(torch::kFloat64) / static_cast<double>(frames_ - 1);
 }
 
 Gaussian Gaussian::compact() const {
   Gaussian half = *this;
+  if (frames_ == 0) return half;
   half.mean_ = mean_.to(torch::kFloat32);
   half.scatter_ = scatter_.to(torch::kFloat32);
   return half;

@@ -17,7 +17,7 @@ class Gaussian {
 
   int64_t frames() const { return frames_; }
   int64_t dimensions() const { return frames_ ? mean_.size(0) : 0; }
-  const torch::Tensor& mean() const { return mean_; }
+  torch::Tensor mean() const { return mean_.to(torch::kFloat64); }
   torch::Tensor covariance() const;  // over n - 1, as numpy.cov
   Gaussian compact() const;          // the same in float32: half the memory, for what is only drawn from
 
