@@ -32,6 +32,7 @@ void probe(const ProbeRequest& request) {
                        (block.options.empty() ? "none" : joined(block.options)));
     }
   }
+  at::set_num_threads(1);  // the same bytes on every machine, and no waiting for a thread that another program holds up
   const torch::NoGradGuard no_grad;
   const ProbeInput input(request);
   save_tensors(request.out, block.run(input), {{"block", block.name}, {"weights", request.weights}}, Storage::fp32);

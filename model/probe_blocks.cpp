@@ -1,5 +1,7 @@
 #include "model/probe_blocks.h"
 
+#include <algorithm>
+
 #include "dsp/mel.h"
 #include "model/edm.h"
 #include "model/nn/bigvgan.h"
@@ -72,7 +74,12 @@ struct Denoising {
       throw ProbeError("tensor " + image + " is " + std::to_string(x.size(2)) +
                        " frames wide; expected a multiple of 4");
     mu = input.tensor("mu", x.sizes().vec());
-    const torch::Tensor frames = torch::tensor(input.integers("frames", x.size(0)));
+    const std::vector<int64_t> count = input.integers("frames", x.size(0));
+    const torch::Tensor frames = torch::tensor(count);
+    if (const int64_t most = *std::ranges::max_element(count); most > x.size(2)) {
+      throw ProbeError("tensor frames says " + std::to_string(most) + ", but " + image + " is " +
+                       std::to_string(x.size(2)) + " wide; expected no more than that");
+    }
     mask = (torch::arange(x.size(2)) < frames.view({-1, 1, 1})).to(torch::kFloat);
     input.load(*unet, FormulaModel::fastsag, "decoder.estimator");
     unet->prepare();

@@ -149,6 +149,9 @@ TEST_F(ProbeParity, MistakesAreNamed) {
   EXPECT_THAT(complaint("mixed_encoder", x, {}, folder_ / "none"), HasSubstr("no such file"));
   const NamedTensors image = {{"x", torch::zeros({1, 2, 3})}, {"size", torch::tensor({2.5f})}};
   EXPECT_THAT(complaint("bilinear", image), HasSubstr("whole number"));
+  const NamedTensors wide = {
+      {"z", torch::zeros({1, 100, 8})}, {"mu", torch::zeros({1, 100, 8})}, {"frames", frames(9)}};
+  EXPECT_THAT(complaint("sampler", wide), AllOf(HasSubstr("frames says 9"), HasSubstr("8 wide")));
   const NamedTensors nothing = {{"x", torch::zeros({1, 2, 0})}, {"size", torch::tensor({2, 3})}};
   EXPECT_THAT(complaint("bilinear", nothing), HasSubstr("[1, 2, 0]"));
 }
