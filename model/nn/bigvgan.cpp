@@ -4,6 +4,8 @@
 #include <numeric>
 #include <utility>
 
+#include "model/nn/bigvgan_fast.h"
+
 namespace fastsag::model {
 namespace {
 
@@ -55,7 +57,7 @@ BigVganImpl::BigVganImpl(BigVganVersion version_, BigVganSizes sizes_)
 
 BigVganImpl::~BigVganImpl() = default;
 
-void BigVganImpl::prepare(torch::ScalarType) {}
+void BigVganImpl::prepare(torch::ScalarType type) { fast_ = std::make_shared<BigVganFast>(*this, type); }
 
 torch::Tensor BigVganImpl::seen(const std::string& name, torch::Tensor value) const {
   if (tap) tap(name, value);
@@ -83,7 +85,11 @@ torch::Tensor BigVganImpl::render(const torch::Tensor& mel, int64_t first, int64
   return forward(mel.slice(2, begin, end)).narrow(2, (first - begin) * hop(), frames * hop());
 }
 
-torch::Tensor BigVganImpl::forward(const torch::Tensor& mel) { return plain(mel); }
+torch::Tensor BigVganImpl::forward(const torch::Tensor& mel) {
+  const bool fast = fast_ && mel.is_cpu() && !torch::GradMode::is_enabled();
+  const torch::Tensor x = fast ? (*fast_)(mel, tap) : plain(mel);
+  return version == BigVganVersion::v1 ? torch::tanh(x) : torch::clamp(x, -1, 1);
+}
 
 torch::Tensor BigVganImpl::plain(const torch::Tensor& mel) {
   torch::Tensor x = seen("conv_pre", conv_pre(mel));
@@ -97,8 +103,7 @@ torch::Tensor BigVganImpl::plain(const torch::Tensor& mel) {
     }
     x = sum / static_cast<double>(branches);
   }
-  x = seen("conv_post", conv_post(seen("activation_post", activation_post(x))));
-  return version == BigVganVersion::v1 ? torch::tanh(x) : torch::clamp(x, -1, 1);
+  return seen("conv_post", conv_post(seen("activation_post", activation_post(x))));
 }
 
 }  // namespace fastsag::model

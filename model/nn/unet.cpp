@@ -3,6 +3,8 @@
 #include <cmath>
 #include <utility>
 
+#include "model/nn/unet_fast.h"
+
 namespace fastsag::model {
 namespace {
 
@@ -101,7 +103,7 @@ UNetImpl::UNetImpl(int64_t dim_) : dim(dim_), mlp_in(dim, 4 * dim), mlp_out(4 * 
 
 UNetImpl::~UNetImpl() = default;
 
-void UNetImpl::prepare(torch::ScalarType) {}
+void UNetImpl::prepare(torch::ScalarType type) { fast_ = std::make_shared<UNetFast>(*this, type); }
 
 torch::Tensor UNetImpl::seen(const std::string& name, torch::Tensor value) const {
   if (tap) tap(name, value);
@@ -114,7 +116,8 @@ torch::Tensor UNetImpl::forward(const torch::Tensor& x, const torch::Tensor& mas
       mask.defined() ? mask.to(x.scalar_type()).unsqueeze(1) : x.new_ones({1, 1, 1, x.size(2)});
   const torch::Tensor embedding = seen("time_pos_emb", unet_time_embedding(c_noise, dim));
   const torch::Tensor time = seen("mlp", mlp_out(torch::mish(mlp_in(embedding))));
-  return plain(torch::stack({mu, x}, 1), frames, time);
+  const torch::Tensor image = torch::stack({mu, x}, 1);
+  return fast_ && UNetFast::fits(*this, x) ? (*fast_)(image, frames, time, tap) : plain(image, frames, time);
 }
 
 torch::Tensor UNetImpl::plain(const torch::Tensor& image, const torch::Tensor& mask, const torch::Tensor& time) {

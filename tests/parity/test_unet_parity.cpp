@@ -41,7 +41,12 @@ class UNetParity : public testing::Test {
   static inline std::shared_ptr<model::UNetImpl> unet_;
 };
 
-TEST_F(UNetParity, EveryPart) { expect_all_parts(); }
+TEST_F(UNetParity, EveryPartAsConstructed) { expect_all_parts(); }
+
+TEST_F(UNetParity, EveryPartAsPrepared) {
+  unet_->prepare();
+  expect_all_parts();
+}
 
 }  // namespace
 }  // namespace fastsag::test

@@ -1,0 +1,53 @@
+#include "model/nn/kernels.h"
+
+#include <algorithm>
+#include <type_traits>
+#include <vector>
+
+// GCC tells of every vector type that the plain processor has no registers for; nothing here crosses a library.
+#pragma GCC diagnostic ignored "-Wpsabi"
+
+namespace fastsag::model {
+namespace {
+
+namespace plain {
+constexpr int kLanes = 4;
+#include "model/nn/kernels.inl"
+}  // namespace plain
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#pragma GCC push_options
+#pragma GCC target("arch=x86-64-v3")
+namespace avx2 {
+constexpr int kLanes = 8;
+#include "model/nn/kernels.inl"
+}  // namespace avx2
+#pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("arch=x86-64-v4")
+namespace avx512 {
+constexpr int kLanes = 16;
+#include "model/nn/kernels.inl"
+}  // namespace avx512
+#pragma GCC pop_options
+#define FASTSAG_VARIANTS
+#endif
+
+}  // namespace
+
+template <class T>
+const Kernels<T>& kernels() {
+#ifdef FASTSAG_VARIANTS
+  static const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+  if (wide) return avx512::kTable<T>;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2::kTable<T>;
+#endif
+  return plain::kTable<T>;
+}
+
+template const Kernels<float>& kernels();
+template const Kernels<uint16_t>& kernels();
+
+}  // namespace fastsag::model

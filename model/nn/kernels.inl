@@ -1,0 +1,279 @@
+// The loops of kernels.h in vectors of kLanes floats. kernels.cpp includes this once for each kind of processor, in a
+// namespace of its own, with kLanes and the compiler's target set.
+
+using Vec = float __attribute__((vector_size(4 * kLanes)));
+using Int = int32_t __attribute__((vector_size(4 * kLanes)));
+using Word = uint32_t __attribute__((vector_size(4 * kLanes)));
+using Half = uint16_t __attribute__((vector_size(2 * kLanes)));
+
+inline Vec all(float value) { return value - Vec{}; }
+
+inline Vec load(const float* from) {
+  Vec v;
+  __builtin_memcpy(&v, from, sizeof v);
+  return v;
+}
+inline Vec load(const uint16_t* from) {
+  Half h;
+  __builtin_memcpy(&h, from, sizeof h);
+  return reinterpret_cast<Vec>(__builtin_convertvector(h, Word) << 16);
+}
+inline void store(float* to, Vec v) { __builtin_memcpy(to, &v, sizeof v); }
+inline void store(uint16_t* to, Vec v) {
+  const Word bits = reinterpret_cast<Word>(v);
+  const Half h = __builtin_convertvector((bits + 0x7fff + ((bits >> 16) & 1)) >> 16, Half);  // to nearest even
+  __builtin_memcpy(to, &h, sizeof h);
+}
+
+inline float widened(float x) { return x; }
+inline float widened(uint16_t x) { return __builtin_bit_cast(float, uint32_t{x} << 16); }
+
+inline Vec larger(Vec a, Vec b) { return a > b ? a : b; }
+inline Vec smaller(Vec a, Vec b) { return a < b ? a : b; }
+
+constexpr float kRound = 12582912;  // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
+
+// e^x to 2 steps of float for x in [-87, 88].
+inline Vec exponential(Vec x) {
+  const Vec shifted = x * 1.44269504f + kRound;
+  const Vec n = shifted - kRound;
+  const Vec r = x - n * .693359375f - n * -2.12194440e-4f;
+  Vec p = all(1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + .5f;
+  p = p * r * r + r + 1.f;
+  const Int exponent = (reinterpret_cast<Int>(shifted) - reinterpret_cast<Int>(all(kRound)) + 127) << 23;
+  return p * reinterpret_cast<Vec>(exponent);
+}
+
+// x tanh(ln(1 + e^x)) = x n / (n + 2), n = e^x (e^x + 2).
+inline Vec mish(Vec x) {
+  const Vec e = exponential(larger(smaller(x, all(20)), all(-60)));
+  const Vec n = e * (e + 2.f);
+  return x * (n / (n + 2.f));
+}
+
+// sin^2(pi y): even and of period 1, so a polynomial in the square of y's distance to an integer. 2e-7 of 1.
+inline Vec sine_squared(Vec y) {
+  const Vec r = y - ((y + kRound) - kRound);
+  const Vec z = r * r;
+  Vec p = all(-3.272946357727051f);
+  p = p * z + 12.990730285644531f;
+  p = p * z + -30.085952758789062f;
+  p = p * z + 42.72538375854492f;
+  p = p * z + -32.469581604003906f;
+  p = p * z + 9.869603157043457f;
+  return p * z;
+}
+
+template <class T>
+void moments(const MomentsArgs<T>& a) {
+  constexpr int64_t kRows = 64;  // float holds a sum of so few well
+  for (int64_t row = 0; row < a.rows; row += kRows) {
+    const int64_t rows = std::min(kRows, a.rows - row);
+    for (int64_t c = 0; c < a.channels; c += kLanes) {
+      const T* x = a.x + row * a.channels + c;
+      Vec sum{}, square{};
+      for (int64_t i = 0; i < rows; ++i, x += a.channels) {
+        const Vec v = load(x);
+        sum += v;
+        square += v * v;
+      }
+      for (int k = 0; k < kLanes; ++k) {
+        a.sum[c + k] += static_cast<double>(sum[k]);
+        a.square[c + k] += static_cast<double>(square[k]);
+      }
+    }
+  }
+}
+
+template <class T>
+void mish(const MishArgs<T>& a) {
+  int64_t column = a.first_row % a.width;
+  for (int64_t row = 0; row < a.rows; ++row) {
+    const int64_t at = row * a.channels;
+    const float mask = a.mask[column];
+    for (int64_t c = 0; c < a.channels; c += kLanes) {
+      Vec v{};
+      if (mask != 0) {
+        v = mish(load(a.x + at + c) * load(a.scale + c) + load(a.shift + c));
+        if (a.extra) v += load(a.extra + c);
+        v *= mask;
+      }
+      if (a.residual) v += load(a.residual + at + c);
+      store(a.out + at + c, v);
+    }
+    column = column + 1 == a.width ? 0 : column + 1;
+  }
+}
+
+// C[M][2 kLanes] = or += A B. A is read at (m, k) = a[m * am + k * ak], so it may lie either way.
+template <int M, int N>
+[[gnu::noinline]] void tile(int64_t depth, const float* a, int64_t am, int64_t ak, const float* b, int64_t ldb, float* c,
+                 int64_t ldc, bool add) {
+  Vec sum[M][N];
+  for (int m = 0; m < M; ++m)
+    for (int n = 0; n < N; ++n) sum[m][n] = add ? load(c + m * ldc + n * kLanes) : Vec{};
+  for (int64_t k = 0; k < depth; ++k) {
+    Vec row[N];
+    for (int n = 0; n < N; ++n) row[n] = load(b + k * ldb + n * kLanes);
+    for (int m = 0; m < M; ++m) {
+      const float factor = a[m * am + k * ak];
+      for (int n = 0; n < N; ++n) sum[m][n] += factor * row[n];
+    }
+  }
+  for (int m = 0; m < M; ++m)
+    for (int n = 0; n < N; ++n) store(c + m * ldc + n * kLanes, sum[m][n]);
+}
+
+constexpr int kTile = kLanes == 16 ? 8 : 4;  // times two vectors: what the registers hold
+
+template <int N>
+inline void product_columns(int rows, int64_t depth, const float* a, int64_t am, int64_t ak, const float* b,
+                            int64_t ldb, float* c, int64_t ldc, bool add) {
+  int m = 0;
+  for (; m + kTile <= rows; m += kTile) tile<kTile, N>(depth, a + m * am, am, ak, b, ldb, c + m * ldc, ldc, add);
+  for (; m < rows; ++m) tile<1, N>(depth, a + m * am, am, ak, b, ldb, c + m * ldc, ldc, add);
+}
+
+inline void product(int rows, int64_t columns, int64_t depth, const float* a, int64_t am, int64_t ak,
+                    const float* b, float* c, bool add) {
+  int64_t n = 0;
+  for (; n + 2 * kLanes <= columns; n += 2 * kLanes)
+    product_columns<2>(rows, depth, a, am, ak, b + n, columns, c + n, columns, add);
+  for (; n < columns; n += kLanes)
+    product_columns<1>(rows, depth, a, am, ak, b + n, columns, c + n, columns, add);
+}
+
+inline const float* floats(const float* x, int64_t, float*) { return x; }
+inline const float* floats(const uint16_t* x, int64_t count, float* scratch) {
+  for (int64_t i = 0; i < count; i += kLanes) store(scratch + i, load(x + i));
+  return scratch;
+}
+
+constexpr int kChunk = 128;  // rows whose keys stay in the second cache
+
+template <class T>
+void gather(const GatherArgs<T>& a) {
+  std::vector<float> scratch(static_cast<size_t>(kChunk * (a.channels + kAttentionKeys)));
+  float* const keys = scratch.data() + kChunk * a.channels;
+  for (int64_t row = 0; row < a.rows; row += kChunk) {
+    const int rows = static_cast<int>(std::min<int64_t>(kChunk, a.rows - row));
+    const float* x = floats(a.x + row * a.channels, rows * a.channels, scratch.data());
+    product(rows, kAttentionKeys, a.channels, x, a.channels, 1, a.wk, keys, false);
+    for (int64_t d = 0; d < kAttentionKeys; d += kLanes) {
+      const Vec before = load(a.largest + d);
+      Vec top = before;
+      for (int64_t i = 0; i < rows; ++i) top = larger(top, load(keys + i * kAttentionKeys + d));
+      const Vec shrink = exponential(larger(before - top, all(-87)));
+      Vec sum = load(a.sum + d) * shrink;
+      for (int64_t i = 0; i < rows; ++i) {
+        const Vec e = exponential(larger(load(keys + i * kAttentionKeys + d) - top, all(-87)));
+        sum += e;
+        store(keys + i * kAttentionKeys + d, e);
+      }
+      store(a.largest + d, top);
+      store(a.sum + d, sum);
+      for (int k = 0; k < kLanes; ++k) {
+        if (!(top[k] > before[k])) continue;
+        float* const seen = a.seen + (d + k) * a.channels;
+        for (int64_t c = 0; c < a.channels; c += kLanes) store(seen + c, load(seen + c) * shrink[k]);
+      }
+    }
+    product(kAttentionKeys, a.channels, rows, keys, 1, kAttentionKeys, x, a.seen, true);
+  }
+}
+
+template <class T>
+void matrix(const MatrixArgs<T>& a) {
+  std::vector<float> scratch(static_cast<size_t>(2 * kChunk * a.channels));
+  float* const made = scratch.data() + kChunk * a.channels;
+  for (int64_t row = 0; row < a.rows; row += kChunk) {
+    const int rows = static_cast<int>(std::min<int64_t>(kChunk, a.rows - row));
+    const int64_t at = row * a.channels;
+    const float* x = floats(a.x + at, rows * a.channels, scratch.data());
+    product(rows, a.channels, a.channels, x, a.channels, 1, a.matrix, made, false);
+    for (int64_t i = 0; i < rows * a.channels; i += a.channels)
+      for (int64_t c = 0; c < a.channels; c += kLanes)
+        store(a.out + at + i + c, load(made + i + c) + load(a.bias + c));
+  }
+}
+
+// Rows are treated as one flat run of numbers, a neighbour in time lying `channels` further: any number of channels
+// fills the vectors. alpha and gain then repeat, so they are laid out once more beyond their end.
+template <class T>
+void snake(const SnakeArgs<T>& a) {
+  constexpr int64_t kNumbers = 1 << 15;  // three such runs stay in the second cache
+  const int64_t channels = a.channels;
+  const int64_t chunk = std::max<int64_t>(16, kNumbers / channels);
+  const int64_t slack = kLanes;  // the last vector may write beyond
+  const int64_t most = (chunk + 6) * channels + slack;
+  std::vector<float> scratch(static_cast<size_t>((chunk + 12) * channels + slack + 2 * most + 2 * (channels + kLanes)));
+  float* const padded = scratch.data();
+  float* const even = padded + (chunk + 12) * channels + slack;
+  float* const odd = even + most;
+  float* const alpha = odd + most;
+  float* const gain = alpha + channels + kLanes;
+  for (int64_t i = 0; i < channels + kLanes; ++i) {
+    alpha[i] = a.alpha[i % channels];
+    gain[i] = a.gain[i % channels];
+  }
+  for (int64_t first = a.first; first < a.last; first += chunk) {
+    const int64_t rows = std::min(chunk, a.last - first);
+    for (int64_t r = 0; r < rows + 12; ++r) {  // six rows more on either side, the ends repeated
+      const T* const from = a.x + std::clamp<int64_t>(first - 6 + r, 0, a.rows - 1) * channels;
+      float* const to = padded + r * channels;
+      int64_t c = 0;
+      for (; c + kLanes <= channels; c += kLanes) store(to + c, load(from + c));
+      for (; c < channels; ++c) to[c] = widened(from[c]);
+    }
+    const float* const x = padded + 3 * channels;  // row first - 3
+    const int64_t numbers = (rows + 6) * channels;
+    int64_t phase = 0;
+    for (int64_t i = 0; i < numbers; i += kLanes) {
+      Vec e{}, o{};
+      for (int q = 0; q < 6; ++q) {
+        e += load(x + i + (2 - q) * channels) * a.up[2 * q + 1];
+        o += load(x + i + (3 - q) * channels) * a.up[2 * q];
+      }
+      e *= 2.f;
+      o *= 2.f;
+      const Vec w = load(alpha + phase), g = load(gain + phase);
+      store(even + i, e + sine_squared(e * w) * g);
+      store(odd + i, o + sine_squared(o * w) * g);
+      phase = (phase + kLanes) % channels;
+    }
+    for (int64_t r = -3; first + r < 0; ++r) {  // before the first: the first, which is even
+      __builtin_memcpy(even + (r + 3) * channels, even + (3 - first) * channels, sizeof(float) * channels);
+      __builtin_memcpy(odd + (r + 3) * channels, even + (3 - first) * channels, sizeof(float) * channels);
+    }
+    for (int64_t r = a.rows; r < first + rows + 3; ++r) {  // after the last: the last, which is odd
+      const float* const last = odd + (a.rows - 1 - first + 3) * channels;
+      __builtin_memcpy(even + (r - first + 3) * channels, last, sizeof(float) * channels);
+      __builtin_memcpy(odd + (r - first + 3) * channels, last, sizeof(float) * channels);
+    }
+    T* const out = a.out + first * channels;
+    const int64_t made = rows * channels;
+    const auto filtered = [&](int64_t i) {
+      Vec y{};
+      for (int q = 0; q < 6; ++q) {
+        y += load(even + i + (q + 1) * channels) * a.down[2 * q + 1];
+        y += load(odd + i + q * channels) * a.down[2 * q];
+      }
+      return y;
+    };
+    int64_t i = 0;
+    for (; i + kLanes <= made; i += kLanes) store(out + i, filtered(i));
+    if (i < made) {
+      T rest[kLanes];
+      store(rest, filtered(i));
+      __builtin_memcpy(out + i, rest, sizeof(T) * static_cast<size_t>(made - i));
+    }
+  }
+}
+
+template <class T>
+const Kernels<T> kTable = {&moments<T>, &mish<T>, &gather<T>, &matrix<T>, &snake<T>};
