@@ -14,7 +14,7 @@ constexpr double kMargin_s = 0.1;  // beyond the time that windows take: voice c
 constexpr double kDelayStep_s = 0.05;
 constexpr double kWorstLump_s = 0.5;
 constexpr int64_t kEdge = WindowSchedule::kGrid;  // asked for on either side of a slice, for the resampler's filter
-constexpr int64_t kPlayed = 4096;                 // of what was written before: some frames of the vocoder
+constexpr int64_t kPlayed = 10 * model::kSampleRate;  // of what was written before: what a model's window may hold
 constexpr int64_t kCrossfade = static_cast<int64_t>(dsp::Timeline::kCrossfadeSeconds * model::kSampleRate);
 
 int64_t to_samples(double seconds, int sample_rate = model::kSampleRate) { return std::llround(seconds * sample_rate); }

@@ -2,13 +2,14 @@
 
 #include "dsp/error.h"
 #include "model/lite/accompanist.h"
+#include "model/paper/accompanist.h"
 #include "model/preset.h"
 
 namespace fastsag::model {
 
-// The published form (MERT, WaveNets, Perceiver-IO, U-Net, BigVGAN) joins here as a second `form`.
 std::unique_ptr<Accompanist> load_accompanist(const AccompanistOptions& options) {
   const Preset preset = load_preset(options.preset, options.preset_dir);
+  if (preset.form == "paper") return std::make_unique<PaperAccompanist>(preset, options);
   if (options.device != "cpu")
     throw Error("device \"" + options.device + "\" was asked for, but preset " + preset.name +
                 " runs on the CPU; set model.device = \"cpu\"");

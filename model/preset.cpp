@@ -32,29 +32,70 @@ std::vector<std::string> presets_in(const fs::path& folder) {
   return names;
 }
 
+// One of a few words.
+void read_word(TomlReader& reader, const std::string& key, std::string& value, const std::vector<std::string>& words) {
+  reader.read(key, value);
+  if (std::ranges::find(words, value) != words.end()) return;
+  std::string expected;
+  for (const std::string& word : words) expected += (expected.empty() ? "\"" : ", \"") + word + "\"";
+  reader.error(key, (value.empty() ? "is missing" : "is \"" + value + "\"") + ", expected " + expected);
+}
+
+void read_file(TomlReader& reader, const std::string& key, fs::path& file, const fs::path& folder, bool needed) {
+  std::string name;
+  reader.read(key, name);
+  if (!name.empty()) file = folder / name;
+  else if (needed) reader.error(key, "is missing: name a .safetensors file, relative to this one");
+}
+
+void read_paper(TomlReader& reader, Preset& preset, const fs::path& folder, TomlErrors& errors) {
+  read_word(reader, "condition", preset.condition, {"perceiver", "bilinear", "mel", "semantic-mel"});
+  read_word(reader, "precision", preset.precision, {"fp32", "bf16"});
+  TomlReader front_end(reader.table("front_end"), "front_end", errors);
+  read_word(front_end, "kind", preset.front_end.kind, {"mert", "semitones"});
+  read_file(front_end, "weights", preset.front_end.weights, folder, preset.front_end.kind == "mert");
+  front_end.read("normalised", preset.front_end.normalised);
+  front_end.finish();
+  PaperSizes& sizes = preset.sizes;
+  TomlReader size(reader.table("size"), "size", errors);
+  size.read("semantic_channels", sizes.semantic_channels, 1, 4096);
+  size.read("semantic_stacks", sizes.semantic_stacks, 1, 64);
+  size.read("semantic_blocks", sizes.semantic_blocks, 1, 16);
+  size.read("perceiver", sizes.perceiver);
+  size.read("prior_stacks", sizes.prior_stacks, 1, 64);
+  size.read("prior_blocks", sizes.prior_blocks, 1, 16);
+  size.read("unet_dim", sizes.unet_dim, 8, 1024);
+  size.finish();
+  if (preset.condition == "perceiver" && !sizes.perceiver)
+    reader.error("condition", "is \"perceiver\", but size.perceiver is false");
+}
+
 }  // namespace
 
 Preset load_preset_file(const fs::path& file) {
   const toml::table table = parse_toml_file(file.string());
+  const fs::path folder = file.parent_path();
   TomlErrors errors;
   TomlReader reader(table, "", errors);
   Preset preset;
   preset.name = file.stem().string();
-  std::string weights;
-  reader.read("form", preset.form);
-  reader.read("weights", weights);
-  if (preset.form != "lite") {
-    reader.error("form", preset.form.empty() ? "is missing, expected \"lite\""
-                                             : "is \"" + preset.form + "\", expected \"lite\"");
+  read_word(reader, "form", preset.form, {"lite", "paper"});
+  read_file(reader, "weights", preset.weights, folder, true);
+  const bool paper = preset.form == "paper";
+  if (paper) {
+    preset.denoiser = {.steps = 50, .sigma_max = 80};
+    preset.vocoder.kind = "bigvgan";
+    read_paper(reader, preset, folder, errors);
   }
-  if (weights.empty()) reader.error("weights", "is missing: name a .safetensors file, relative to this one");
-  preset.weights = file.parent_path() / weights;
-
   TomlReader denoiser(reader.table("denoiser"), "denoiser", errors);
-  denoiser.read("steps", preset.denoiser.steps, 0, 1000);
+  denoiser.read("steps", preset.denoiser.steps, paper ? 1 : 0, 1000);
   denoiser.read("sigma_max", preset.denoiser.sigma_max, 0.001, 1000);
   denoiser.finish();
   TomlReader vocoder(reader.table("vocoder"), "vocoder", errors);
+  if (paper) {
+    read_word(vocoder, "kind", preset.vocoder.kind, {"bigvgan", "lite"});
+    read_file(vocoder, "weights", preset.vocoder.weights, folder, true);
+  }
   vocoder.read("griffin_lim", preset.vocoder.griffin_lim, 0, 100);
   vocoder.finish();
   reader.finish();

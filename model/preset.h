@@ -6,19 +6,33 @@
 #include <filesystem>
 #include <string>
 
+#include "model/paper/sizes.h"
+
 namespace fastsag::model {
 
 struct Preset {
   std::string name;               // of the file
-  std::string form;               // which network family: "lite"
+  std::string form;               // which network family: "lite", "paper"
   std::filesystem::path weights;  // as the file says, relative to it
   struct Denoiser {
     int steps = 1;  // evaluations; 0: the prior is played as it is
     double sigma_max = 2;
   } denoiser;
   struct Vocoder {
-    int griffin_lim = 3;  // rounds after phase gradient integration
+    std::string kind = "lite";      // "lite", "bigvgan"
+    std::filesystem::path weights;  // where they are in a file of their own
+    int griffin_lim = 3;            // rounds after phase gradient integration
   } vocoder;
+
+  // The paper's form only.
+  struct FrontEnd {
+    std::string kind = "mert";      // "mert", "semitones"
+    std::filesystem::path weights;  // MERT's
+    bool normalised = true;         // each frame over its channels
+  } front_end;
+  std::string condition = "perceiver";  // "perceiver", "bilinear", "mel", "semantic-mel"
+  std::string precision = "fp32";       // of the denoiser and the vocoder: "fp32", "bf16"
+  PaperSizes sizes;
 };
 
 Preset load_preset_file(const std::filesystem::path& file);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cmath>
 
 #include "dsp/error.h"
@@ -12,22 +11,10 @@
 #include "model/edm.h"
 #include "model/frame_noise.h"
 #include "model/lite/roll.h"
+#include "model/stopwatch.h"
 
 namespace fastsag::model {
 namespace {
-
-// Adds what passed since the last lap to a figure.
-class Stopwatch {
- public:
-  void lap(double& seconds) {
-    const auto now = std::chrono::steady_clock::now();
-    seconds += std::chrono::duration<double>(now - last_).count();
-    last_ = now;
-  }
-
- private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
 
 bool rests(const WindowRequest& request, const Plan& plan) {
   constexpr int64_t kLongestRelease = 2 * kSampleRate;
