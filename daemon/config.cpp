@@ -10,6 +10,7 @@
 
 #include "daemon/config_keys.h"
 #include "dsp/error.h"
+#include "dsp/nearest_name.h"
 
 namespace fastsag::daemon {
 namespace {

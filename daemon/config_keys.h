@@ -23,7 +23,4 @@ struct ConfigKey {
 
 std::span<const ConfigKey> config_keys();
 
-// The one that was probably meant; empty when none is near.
-std::string nearest_name(std::string_view found, std::span<const std::string> known);
-
 }  // namespace fastsag::daemon

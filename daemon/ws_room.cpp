@@ -5,12 +5,6 @@
 #include "protocol/frame.h"
 
 namespace fastsag::daemon {
-namespace {
-
-Mode engine_mode(protocol::Mode mode) { return mode == protocol::Mode::live ? Mode::live : Mode::delayed; }
-protocol::Mode wire_mode(Mode mode) { return mode == Mode::live ? protocol::Mode::live : protocol::Mode::delayed; }
-
-}  // namespace
 
 WsRoom::WsRoom(std::shared_ptr<Room> engine_room, double hop_seconds, std::string preset_name, bool is_ours)
     : room(std::move(engine_room)),
@@ -22,13 +16,13 @@ WsRoom::WsRoom(std::shared_ptr<Room> engine_room, double hop_seconds, std::strin
       block_(static_cast<size_t>(room->settings().sample_rate) * kFrameMs / 1000) {}
 
 void WsRoom::apply(const protocol::Start& start) {
-  if (start.mode) commands.send(SetMode{engine_mode(*start.mode)});
+  if (start.mode) commands.send(SetMode{*start.mode});
   if (start.seed) commands.send(SetSeed{*start.seed});
   room->voice().restart(0);
 }
 
 void WsRoom::apply(const protocol::Set& set) {
-  if (set.mode) commands.send(SetMode{engine_mode(*set.mode)});
+  if (set.mode) commands.send(SetMode{*set.mode});
   if (set.seed) commands.send(SetSeed{*set.seed});
   if (set.accompaniment_gain_db) commands.send(SetGain{static_cast<float>(*set.accompaniment_gain_db)});
   if (set.mute) commands.send(SetMute{*set.mute});
@@ -63,7 +57,7 @@ void WsRoom::send_all(Transport& transport, const std::string& text) const {
 
 protocol::Hello WsRoom::hello() const {
   return {.room = room->name(),
-          .mode = wire_mode(room->status().mode),
+          .mode = room->status().mode,
           .sample_rate = static_cast<uint32_t>(room->settings().sample_rate),
           .window_s = 10,
           .hop_s = hop_s,
@@ -72,7 +66,7 @@ protocol::Hello WsRoom::hello() const {
 
 protocol::Status WsRoom::status(double generate_p95_ms) const {
   const RoomStatus now = room->status();
-  protocol::Status status{.mode = wire_mode(now.mode),
+  protocol::Status status{.mode = now.mode,
                           .lead_ms = now.lead_ms,
                           .delay_ms = now.delay_ms,
                           .generate_p95_ms = generate_p95_ms,

@@ -41,7 +41,8 @@ struct WindowRequest {
   // writes its own from there on.
   int64_t known_end = 0;
   const Plan* past = nullptr;  // the plan of this room's last window, or null
-  // Accompaniment as it was written before, ending at played_end (>= write_begin): the vocoder continues its phases.
+  // Up to ten seconds of accompaniment as it was written before, ending at played_end (>= write_begin): the vocoder
+  // continues its phases, the paper's form imposes it on its window.
   // Empty where there is none.
   std::span<const float> played;
   int64_t played_end = 0;

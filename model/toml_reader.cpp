@@ -7,21 +7,6 @@
 namespace fastsag::model {
 namespace {
 
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j < row.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row.back();
-}
-
 template <class Parse>
 toml::table parse_or_throw(const Parse& parse) {
   try {
@@ -46,19 +31,6 @@ toml::table parse_toml_file(const std::string& file) {
 
 toml::table parse_toml_text(const std::string& text, const std::string& source) {
   return parse_or_throw([&]() -> toml::table { return toml::parse(text, source); });
-}
-
-std::string nearest_name(std::string_view name, const std::vector<std::string>& known) {
-  std::string nearest;
-  size_t least = std::max<size_t>(2, name.size() / 3) + 1;  // further than that is no slip of the finger
-  for (const std::string& candidate : known) {
-    const size_t distance = edit_distance(name, candidate);
-    if (distance < least) {
-      least = distance;
-      nearest = candidate;
-    }
-  }
-  return nearest;
 }
 
 std::string toml_place(const toml::source_region& region) {

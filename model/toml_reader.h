@@ -11,6 +11,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "dsp/nearest_name.h"
+
 namespace fastsag::model {
 
 using TomlErrors = std::vector<std::string>;
@@ -20,8 +22,6 @@ void throw_toml_errors(const TomlErrors& errors);
 // Parses; a syntax error is thrown as fastsag::Error with file and line.
 toml::table parse_toml_file(const std::string& file);
 toml::table parse_toml_text(const std::string& text, const std::string& source);
-// The one of `known` that a person probably meant, or "".
-std::string nearest_name(std::string_view name, const std::vector<std::string>& known);
 std::string toml_place(const toml::source_region& region);  // "file:line: "
 
 class TomlReader {

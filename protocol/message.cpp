@@ -91,14 +91,6 @@ double tidy(double x) { return std::round(x * 10) / 10; }
 
 }  // namespace
 
-std::string_view name(Mode mode) { return mode == Mode::live ? "live" : "delayed"; }
-
-std::optional<Mode> parse_mode(std::string_view text) {
-  if (text == "delayed") return Mode::delayed;
-  if (text == "live") return Mode::live;
-  return std::nullopt;
-}
-
 std::variant<ClientMessage, Fault> parse_client(std::string_view text) {
   const json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) return Fault{"bad_message", "text messages are JSON objects with a \"type\"", false};
@@ -118,14 +110,14 @@ std::variant<ClientMessage, Fault> parse_client(std::string_view text) {
 
 std::string to_json(const Hello& hello) {
   return json{{"type", "hello"},          {"protocol", kSubprotocol}, {"room", hello.room},
-              {"mode", name(hello.mode)}, {"sample_rate", hello.sample_rate},
+              {"mode", mode_name(hello.mode)}, {"sample_rate", hello.sample_rate},
               {"window_s", hello.window_s}, {"hop_s", hello.hop_s},   {"preset", hello.preset}}
       .dump();
 }
 
 std::string to_json(const Status& status) {
   return json{{"type", "status"},
-              {"mode", name(status.mode)},
+              {"mode", mode_name(status.mode)},
               {"lead_ms", tidy(status.lead_ms)},
               {"delay_ms", tidy(status.delay_ms)},
               {"generate_p95_ms", tidy(status.generate_p95_ms)},

@@ -11,14 +11,11 @@
 #include <vector>
 
 #include "protocol/frame.h"
+#include "protocol/mode.h"
 
 namespace fastsag::protocol {
 
 inline constexpr std::string_view kSubprotocol = "fastsag.v1";
-
-enum class Mode { delayed, live };
-std::string_view name(Mode mode);
-std::optional<Mode> parse_mode(std::string_view text);
 
 // Client -> server.
 struct Start {

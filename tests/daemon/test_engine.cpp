@@ -131,11 +131,14 @@ TEST(Engine, RequestsContinueWhatWasWritten) {
   ASSERT_GT(seen.size(), 8u);
   for (size_t i = 6; i < seen.size(); ++i) {
     const auto& request = seen[i];
-    EXPECT_EQ(request.known_end - seen[i - 1].known_end, i == 6 ? request.known_end - seen[i - 1].known_end : 24000);
+    if (i > 6) {
+      EXPECT_EQ(request.known_end - seen[i - 1].known_end, 24000) << "a hop";
+    }
     EXPECT_LE(request.write_begin, request.known_end);
     EXPECT_GE(request.write_end, request.known_end + 24000 + 30000) << "a hop, and a reserve that outlasts one";
     EXPECT_GE(request.played_end, request.known_end) << "known up to the slice and into the crossfade";
-    EXPECT_EQ(request.played_end - request.played_begin, 4096);
+    EXPECT_EQ(request.played_begin, std::max<int64_t>(request.played_end - 240000, 0))
+        << "ten seconds of it, or all since the song began";
     EXPECT_LE(request.voice_end - request.voice_begin, 240000);
     double worst = 0;
     for (size_t k = 0; k < request.played.size(); ++k)
