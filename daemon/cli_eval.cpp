@@ -34,7 +34,8 @@ std::vector<float> read_all(const std::filesystem::path& file) {
 
 std::vector<std::filesystem::path> songs_in(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> songs;
-  if (!std::filesystem::is_directory(folder)) throw UsageError(folder.string() + " is no folder; expected one of sound files");
+  if (!std::filesystem::is_directory(folder))
+    throw UsageError(folder.string() + " is no folder; expected one of sound files");
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     if (entry.is_regular_file()) songs.push_back(entry.path());
   }
@@ -120,22 +121,27 @@ void add_eval(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   auto& options = arguments->options;
   auto* command = app.add_subcommand(
-      "eval", "How near accompaniments are to the true ones: Frechet audio distance.\n\nPAIRS is a folder of "
-              "NAME_no_vocals.EXT (the true accompaniment), NAME_ours.EXT (the one to be judged) and, where mixes are to "
-              "be compared too, NAME_vocals.EXT; or a .csv or .json list with columns vocals, no_vocals, ours and "
-              "perhaps name, of files relative to it. Everything is brought to 24 kHz mono and cut into windows of 10 s.");
+      "eval",
+      "How near accompaniments are to the true ones: Frechet audio distance.\n\nPAIRS is a folder of "
+      "NAME_no_vocals.EXT (the true accompaniment), NAME_ours.EXT (the one to be judged) and, where mixes are to "
+      "be compared too, NAME_vocals.EXT; or a .csv or .json list with columns vocals, no_vocals, ours and "
+      "perhaps name, of files relative to it. Everything is brought to 24 kHz mono and cut into windows of 10 s.");
   command->add_option("PAIRS", arguments->pairs, "A folder, or a .csv or .json list")->required();
-  command->add_option("--mert", options.mert, "MERT's weights, converted (mert.safetensors): layers 4, 7, 11 and their mean");
-  command->add_option("--embedder", options.embedder,
-                      "A TorchScript module: forward(audio [1][N]) -> [frames][dims]; its attribute sample_rate says at which rate");
+  command->add_option("--mert", options.mert,
+                      "MERT's weights, converted (mert.safetensors): layers 4, 7, 11 and their mean");
+  command->add_option(
+      "--embedder", options.embedder,
+      "A TorchScript module: forward(audio [1][N]) -> [frames][dims]; its attribute sample_rate says at which rate");
   command->add_option("--embedder-rate", options.embedder_rate, "The rate where the embedder does not say")
       ->check(CLI::Range(1000.0, 384000.0));
   command->add_option("--vocoder", options.vocoder,
                       "BigVGAN's weights, converted (bigvgan.safetensors): true accompaniments go through it first");
   command->add_option("--random-songs", arguments->random_songs,
                       "Accompaniments from elsewhere as RandSong; else those of the other pairs, in mixes only");
-  command->add_option("--bootstrap", options.resamples,
-                      "Resamples for the interval of sets of up to " + std::to_string(model::kSmallSet) + " pairs; 0: none")
+  command
+      ->add_option(
+          "--bootstrap", options.resamples,
+          "Resamples for the interval of sets of up to " + std::to_string(model::kSmallSet) + " pairs; 0: none")
       ->check(CLI::Range(0, 10000))
       ->capture_default_str();
   command->add_option("--seed", options.seed, "Of RandSong and the interval")->capture_default_str();

@@ -38,7 +38,8 @@ std::vector<EvalPair> from_folder(const std::filesystem::path& folder) {
   }
   if (!missing.empty()) throw Error(folder.string() + " is not whole:" + missing);
   if (pairs.empty()) {
-    throw Error(folder.string() + " holds no NAME_ours.EXT beside NAME_no_vocals.EXT; expected the accompaniments to be "
+    throw Error(folder.string() +
+                " holds no NAME_ours.EXT beside NAME_no_vocals.EXT; expected the accompaniments to be "
                 "judged under that name");
   }
   return pairs;
@@ -127,8 +128,10 @@ std::vector<std::string> split_csv(const std::string& line) {
 std::vector<EvalPair> read_pairs(const std::filesystem::path& pairs) {
   if (std::filesystem::is_directory(pairs)) return from_folder(pairs);
   if (!std::filesystem::is_regular_file(pairs)) {
-    throw Error("no such folder or list: " + pairs.string() + "; expected NAME_no_vocals and NAME_ours in a folder, or a "
-                ".csv or .json list of " + kColumns);
+    throw Error("no such folder or list: " + pairs.string() +
+                "; expected NAME_no_vocals and NAME_ours in a folder, or a "
+                ".csv or .json list of " +
+                kColumns);
   }
   return from_list(pairs);
 }

@@ -65,12 +65,17 @@ std::string to_markdown(const EvaluationReport& report, const model::EvaluationO
   words += table;
   words += "\nRandSong: another song's true accompaniment in place of ours.";
   if (intervals) {
-    words += text(" In brackets: 95 %% of %d resamples of the clips; fewer different clips are further apart, so they lie "
-                  "above the distance itself.", options.resamples);
+    words += text(
+        " In brackets: 95 %% of %d resamples of the clips; fewer different clips are further apart, so they tend "
+        "to lie above the distance itself.",
+        options.resamples);
   }
-  if (few) words += " **Too few frames for these dimensions: the distance says more about the set's size than its sound.**";
-  words += "\nMERT mean: of the three layers' distances. The paper's Table 1 (arXiv 2405.07682) compares by such distances "
-           "too; its figures are not part of this project.\n";
+  if (few)
+    words += " **Too few frames for these dimensions: the distance says more about the set's size than its sound.**";
+  if (!options.mert.empty()) words += "\nMERT mean: of the three layers' distances.";
+  words +=
+      "\nThe paper's Table 1 (arXiv 2405.07682) compares by such distances too; its figures are not part of this "
+      "project.\n";
   return words;
 }
 

@@ -48,8 +48,8 @@ struct Distance {
 };
 
 struct EvaluationRow {
-  std::string sound;     // "accompaniment" or "mix"
-  std::string features;  // "MERT layer 4", "MERT mean", the embedder's name
+  std::string sound;                   // "accompaniment" or "mix"
+  std::string features;                // "MERT layer 4", "MERT mean", the embedder's name
   int64_t frames = 0, dimensions = 0;  // of the smaller set
   Distance ours;
   std::optional<Distance> random;

@@ -52,13 +52,15 @@ class ScriptEmbedder final : public Embedder {
     try {
       module_ = torch::jit::load(file.string(), device_);
     } catch (const c10::Error&) {
-      throw Error(file.string() + " is no TorchScript module that can be loaded; make one with torch.jit.script(module).save(" +
+      throw Error(file.string() +
+                  " is no TorchScript module that can be loaded; make one with torch.jit.script(module).save(" +
                   file.filename().string() + ")");
     }
     module_.eval();
     if (rate_ == 0 && module_.hasattr("sample_rate")) rate_ = module_.attr("sample_rate").toScalar().toDouble();
     if (!(rate_ >= 1000 && rate_ <= 384000)) {
-      throw Error(file.string() + " does not say which sample rate it wants (attribute sample_rate); give --embedder-rate");
+      throw Error(file.string() +
+                  " does not say which sample rate it wants (attribute sample_rate); give --embedder-rate");
     }
     names_ = {file.stem().string()};
   }

@@ -47,6 +47,7 @@ class EvaluatorOfSets final : public Evaluator {
     if (!options.vocoder.empty()) {
       vocoder_ = load_bigvgan(options.vocoder);
       vocoder_->to(torch::Device(options.device));
+      if (torch::Device(options.device).is_cpu()) vocoder_->prepare();
     }
     for (Sound& sound : sounds_) {
       for (auto& sets : sound.sets) sets.resize(names_.size());
@@ -60,7 +61,8 @@ class EvaluatorOfSets final : public Evaluator {
       if (!sound.empty()) length = std::min(length, sound.size());
     }
     if (length < kShortest) {
-      throw Error(clip.name + " has " + std::to_string(length) + " samples at 24 kHz in common; expected a second at least");
+      throw Error(clip.name + " has " + std::to_string(length) +
+                  " samples at 24 kHz in common; expected a second at least");
     }
     for (size_t who = kTruth; who <= kRandom; ++who) {
       if (!std::ranges::all_of(given[who], [](float x) { return std::isfinite(x); })) {
@@ -156,7 +158,8 @@ class EvaluatorOfSets final : public Evaluator {
     const size_t size = audio.size();
     audio.resize((size + dsp::kMelHop - 1) / dsp::kMelHop * dsp::kMelHop);
     std::vector<float> mel = dsp::mel(audio);
-    const torch::Tensor x = torch::from_blob(mel.data(), {1, dsp::kMelBands, dsp::mel_frames(static_cast<int64_t>(audio.size()))});
+    const torch::Tensor x =
+        torch::from_blob(mel.data(), {1, dsp::kMelBands, dsp::mel_frames(static_cast<int64_t>(audio.size()))});
     const torch::Tensor y = vocoder_->forward(x.to(torch::Device(options_.device))).cpu().contiguous();
     return {y.data_ptr<float>(), y.data_ptr<float>() + size};
   }
@@ -180,7 +183,8 @@ class EvaluatorOfSets final : public Evaluator {
     for (int resample = 0; resample < options_.resamples; ++resample) {
       std::array<Gaussian, 3> drawn;
       for (int64_t pick = 0; pick < clips_; ++pick) {
-        const uint64_t number = splitmix64(splitmix64(options_.seed + static_cast<uint64_t>(resample)) + static_cast<uint64_t>(pick));
+        const uint64_t number =
+            splitmix64(splitmix64(options_.seed + static_cast<uint64_t>(resample)) + static_cast<uint64_t>(pick));
         const auto clip = static_cast<size_t>(number % static_cast<uint64_t>(clips_));
         for (size_t who = kTruth; who <= kRandom; ++who) drawn[who].add(sets[who][feature].clips[clip]);
       }

@@ -37,7 +37,8 @@ void Gaussian::add(const Gaussian& other) {
 
 torch::Tensor Gaussian::covariance() const {
   if (frames_ < 2) {
-    throw Error("a set of " + std::to_string(frames_) + " frames has no covariance; expected two at least, and many more "
+    throw Error("a set of " + std::to_string(frames_) +
+                " frames has no covariance; expected two at least, and many more "
                 "for a distance that means something");
   }
   return scatter_.to(torch::kFloat64) / static_cast<double>(frames_ - 1);

@@ -12,7 +12,8 @@ constexpr int64_t kConvertedLayers = 11;
 
 void check_converted(const std::filesystem::path& file, const std::string& source) {
   if (std::filesystem::is_regular_file(file)) return;
-  throw Error("no such file: " + file.string() + "; it is made from " + source + " by tools/convert_checkpoint FILE --out " +
+  throw Error("no such file: " + file.string() + "; it is made from " + source +
+              " by tools/convert_checkpoint FILE --out " +
               (file.has_parent_path() ? file.parent_path().string() : "."));
 }
 
@@ -29,7 +30,8 @@ Mert load_mert(const std::filesystem::path& file, int64_t layers) {
 }
 
 BigVgan load_bigvgan(const std::filesystem::path& file) {
-  check_converted(file, "BigVGAN 24 kHz 100 band (bigvgan_generator.pt of huggingface.co/nvidia/bigvgan_24khz_100band)");
+  check_converted(file,
+                  "BigVGAN 24 kHz 100 band (bigvgan_generator.pt of huggingface.co/nvidia/bigvgan_24khz_100band)");
   const SafetensorsFile weights(file);
   BigVgan vocoder(weights.header().find("conv_post.bias") ? BigVganVersion::v1 : BigVganVersion::v2);
   const PrefixedModule part{"", vocoder.get()};

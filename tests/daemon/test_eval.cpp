@@ -96,7 +96,8 @@ TEST(EvalReport, SaysDistancesIntervalsAndControl) {
   EXPECT_THAT(words, Not(HasSubstr("Too few frames")));
   report.rows[0].frames = 749;
   options.vocoder = "bigvgan.safetensors";
-  EXPECT_THAT(to_markdown(report, options), AllOf(HasSubstr("Too few frames"), HasSubstr("as the vocoder renders them")));
+  EXPECT_THAT(to_markdown(report, options),
+              AllOf(HasSubstr("Too few frames"), HasSubstr("as the vocoder renders them")));
   const auto json = to_json(report, options);
   EXPECT_EQ(json["rows"][0]["ours"]["interval95"][1], 2.0);
   EXPECT_EQ(json["rows"][0]["random_song"]["distance"], 7.5);

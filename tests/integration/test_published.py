@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import wave
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ["FASTSAG_BIN"])
@@ -40,7 +41,8 @@ class Published(unittest.TestCase):
 
     def probe(self, block: str, weights: pathlib.Path, **inputs) -> dict:
         save_file({name: np.ascontiguousarray(value, np.float32) for name, value in inputs.items()}, self.base / "in")
-        command = [BIN / "fastsag", "probe", block, self.base / "in", self.base / "out.safetensors", "--weights", weights]
+        command = [BIN / "fastsag", "probe", block, self.base / "in", self.base / "out.safetensors"]
+        command += ["--weights", weights]
         done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         return load_file(self.base / "out.safetensors")
@@ -74,10 +76,36 @@ class Published(unittest.TestCase):
             self.expect_close(case, "wav", self.probe(name, self.convert(name), mel=given["mel"])["audio"])
 
     def test_mert(self):
-        wave = load_file(PARITY / "mert_v1_95m.safetensors")["3s.audio_i16"].astype(np.float64) / 32768
-        scaled = -0.8 + 1.6 * (wave - wave.min()) / (wave.max() - wave.min())
-        ours = self.probe("mert", self.convert("mert"), audio=scaled[None])
-        self.expect_close("mert_v1_95m", "3s.hidden7", ours["hidden7"])
+        audio = load_file(PARITY / "mert_v1_95m.safetensors")["3s.audio_i16"].astype(np.float64) / 32768
+        scaled = -0.8 + 1.6 * (audio - audio.min()) / (audio.max() - audio.min())
+        weights = self.convert("mert")
+        self.expect_close("mert_v1_95m", "3s.hidden7", self.probe("mert", weights, audio=scaled[None])["hidden7"])
+        self.evaluate(weights)
+
+    def evaluate(self, weights: pathlib.Path):
+        """fastsag eval as a person starts it: the truth itself is at distance 0, something else is not."""
+        pairs = self.base / "pairs"
+        pairs.mkdir()
+        for number in range(2):
+            for part, seed in (("vocals", 1), ("no_vocals", 2), ("ours", 2)):
+                noise = np.random.default_rng([number, seed]).normal(0, 2000, 36000).astype("<i2")
+                with wave.open(str(pairs / f"song{number}_{part}.wav"), "wb") as file:
+                    file.setnchannels(1), file.setsampwidth(2), file.setframerate(24000)
+                    file.writeframes(noise.tobytes())
+        command = [BIN / "fastsag", "eval", pairs, "--mert", weights, "--json", "--bootstrap", "2"]
+        command += ["-o", self.base / "eval.md"]
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = json.loads(done.stdout)["rows"]
+        names = [f"MERT {which}" for which in ("layer 4", "layer 7", "layer 11", "mean")]
+        self.assertEqual([(row["sound"], row["features"]) for row in rows],
+                         [(sound, name) for sound in ("accompaniment", "mix") for name in names])
+        for row in rows:
+            self.assertEqual(row["frames"], 2 * 111)  # 36000 samples, 320 a frame, less one at the edge
+            self.assertLess(abs(row["ours"]["distance"]), 1e-3)
+            if row["sound"] == "mix":
+                self.assertGreater(row["random_song"]["distance"], 1e-2)
+        self.assertIn("| mix | MERT mean | ", (self.base / "eval.md").read_text())
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
   python3 -m venv /tmp/v && /tmp/v/bin/pip install numpy==2.4.6 scipy==1.17.1
   /tmp/v/bin/python tests/model/make_frechet_golden.py > tests/model/frechet_scipy.json
 
-Frame i of set s is A_s^T z_i + s / 10, where z_i is the i-th row of normal numbers "frechet.<dims>.<s>" and A_s a matrix of
-uniform ones "frechet.<dims>.<s>.mix" (model/formula.h), all of it in double.
+Frame i of set s is A_s^T z_i + s / 10, where z_i is the i-th row of normal numbers "frechet.<dims>.<s>" and A_s a
+matrix of uniform ones "frechet.<dims>.<s>.mix" (model/formula.h), all of it in double.
 """
 
 import json
@@ -51,5 +51,6 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps([{"dims": dims, "frames": frames, "distance": distance(features(dims, frames, 1), features(dims, frames, 2))}
+    print(json.dumps([{"dims": dims, "frames": frames,
+                       "distance": distance(features(dims, frames, 1), features(dims, frames, 2))}
                       for dims, frames in SIZES], indent=1))

@@ -145,10 +145,11 @@ TEST(Info, TellsPartsMetadataAndTensors) {
 
 TEST(Info, SaysInWordsWhatAFileAndItsPartsAreWhereItsMetadataDoes) {
   const test::Scratch folder;
-  save_tensors(folder / "x",
-               {{"encoder.0.w", torch::zeros({10000})}, {"encoder.1.w", torch::zeros({20000})}, {"rest.w", torch::zeros({1})}},
-               {{"about", "A model"}, {"part.encoder.0", "WaveNet"}, {"part.enc", "not this"}, {"licence", "MIT"}},
-               Storage::fp32);
+  save_tensors(
+      folder / "x",
+      {{"encoder.0.w", torch::zeros({10000})}, {"encoder.1.w", torch::zeros({20000})}, {"rest.w", torch::zeros({1})}},
+      {{"about", "A model"}, {"part.encoder.0", "WaveNet"}, {"part.enc", "not this"}, {"licence", "MIT"}},
+      Storage::fp32);
   const std::string text = describe_file(folder / "x");
   EXPECT_THAT(text, HasSubstr("3 tensors\nA model\n"));
   EXPECT_THAT(text, HasSubstr("  encoder.0  WaveNet: 0.01 M parameters, 0.04 MB, 1 tensors"));

@@ -22,8 +22,10 @@ using ::testing::HasSubstr;
 
 torch::Tensor features(int64_t dims, int64_t frames, int number) {
   const std::string name = "frechet." + std::to_string(dims) + "." + std::to_string(number);
-  return formula_normal(name, {frames, dims}).to(torch::kFloat64).matmul(
-             formula_uniform(name + ".mix", {dims, dims}).to(torch::kFloat64)) + number / 10.0;
+  return formula_normal(name, {frames, dims})
+             .to(torch::kFloat64)
+             .matmul(formula_uniform(name + ".mix", {dims, dims}).to(torch::kFloat64)) +
+         number / 10.0;
 }
 
 double distance(const Gaussian& a, const Gaussian& b) { return FrechetReference(a).distance(b); }
@@ -84,7 +86,8 @@ std::filesystem::path save_embedder(const std::filesystem::path& file, const std
 constexpr const char* kSixOf300 = "return x[:, :x.size(1) // 300 * 300].reshape([-1, 300])[:, :6]";
 
 std::vector<float> noise(const std::string& name, double seconds, double level) {
-  const torch::Tensor x = (level * formula_normal(name, {static_cast<int64_t>(seconds * 24000)})).to(torch::kFloat32).contiguous();
+  const torch::Tensor x =
+      (level * formula_normal(name, {static_cast<int64_t>(seconds * 24000)})).to(torch::kFloat32).contiguous();
   return {x.data_ptr<float>(), x.data_ptr<float>() + x.numel()};
 }
 

@@ -1,5 +1,5 @@
-"""Files of the form in which FastSAG, BigVGAN and MERT are published, with weights that a formula makes (model/formula.h):
-for trying the whole way from downloaded files to sound where the real ones cannot be had.
+"""Files of the form in which FastSAG, BigVGAN and MERT are published, with weights of a formula (model/formula.h): for
+trying the whole way from downloaded files to sound where the real ones cannot be had.
 
   tests/support/published_files.py DIR [fastsag] [bigvgan] [bigvgan_v2] [mert]     (all: 1.6 GB, a minute)
 
@@ -33,7 +33,8 @@ def hashes(name: str, count: int) -> np.ndarray:
         key = (key ^ byte) * 0x100000001B3 % 2 ** 64
     values = np.empty(count)
     for begin in range(0, count, BLOCK):
-        z = np.arange(begin, min(begin + BLOCK, count), dtype=np.uint64) + np.uint64((key + 0x9E3779B97F4A7C15) % 2 ** 64)
+        start = np.uint64((key + 0x9E3779B97F4A7C15) % 2 ** 64)
+        z = np.arange(begin, min(begin + BLOCK, count), dtype=np.uint64) + start
         for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
             z ^= z >> np.uint64(shift)
             z *= np.uint64(factor)

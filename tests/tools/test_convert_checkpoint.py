@@ -38,8 +38,8 @@ FOLDED = fitting.FOLDED
 
 
 def published(model, spelling=PAIR) -> dict:
-    """The state dict of a published file. Every tensor is one number seen through its whole shape, so that hundreds of
-    megabytes are kilobytes in the file; a layer with weight norm has g = 2 and thus weights 2 / sqrt(size of v's row)."""
+    """The state dict of a published file. Every tensor is one number seen through its whole shape, so that hundreds
+    of megabytes are kilobytes in the file; a layer with weight norm has g = 2, thus weights 2 / sqrt(size of v's row)."""
     tensors = {}
     for number, tensor in enumerate(model.tensors):
         value = torch.tensor([0.01 * (number % 90 + 1)]).expand(tensor.shape) if tensor.shape else torch.tensor(1.)
@@ -119,7 +119,8 @@ class Published(Folder):
     def test_fastsag_bare_and_wrapped_give_the_same_weights(self):
         tensors = published(FASTSAG)
         kept = []
-        for name, content in (("grad_10.pt", tensors), ("m.pt", {"model": tensors, "epoch": 3}), ("s.pt", {"state_dict": tensors})):
+        for name, content in (("grad_10.pt", tensors), ("m.pt", {"model": tensors, "epoch": 3}),
+                              ("s.pt", {"state_dict": tensors})):
             self.convert(self.file(name, content))
             header = self.header("fastsag.safetensors")
             self.assertEqual(header.pop("__metadata__")["source"], name)
@@ -193,7 +194,8 @@ class Published(Folder):
 class Refused(Folder):
     def test_all_differences_are_said_at_once_and_nothing_is_written(self):
         tensors = published(BIGVGAN_V1)
-        del tensors["conv_pre.weight_g"], tensors["resblocks.3.convs1.0.bias"], tensors["ups.1.0.weight_g"], tensors["ups.1.0.weight_v"]
+        for name in ("conv_pre.weight_g", "resblocks.3.convs1.0.bias", "ups.1.0.weight_g", "ups.1.0.weight_v"):
+            del tensors[name]
         tensors["conv_pre.bias"] = torch.zeros(512)
         tensors["resblocks.0.activations.0.act.alpha"] = torch.full([768], float("nan"))
         tensors["resblocks.0.activations.0.act.beta"] = torch.tensor([float("inf")] + [0.] * 767)

@@ -63,7 +63,8 @@ def perceiver(name: str, data: int = 768, frames: int = 937, bands: int = 100) -
     latents, width, heads = 32, 256, 8 * 128
 
     def attention(here: str, context: int, norm_context: bool) -> list:
-        return (layer(f"{here}.fn.to_q", heads, width, bias=False) + layer(f"{here}.fn.to_kv", 2 * heads, context, bias=False)
+        return (layer(f"{here}.fn.to_q", heads, width, bias=False)
+                + layer(f"{here}.fn.to_kv", 2 * heads, context, bias=False)
                 + layer(f"{here}.fn.to_out", width, heads) + norm(f"{here}.norm", width)
                 + (norm(f"{here}.norm_context", context) if norm_context else []))
 
@@ -97,13 +98,15 @@ def unet(name: str, dim: int = 64) -> list:
     tensors = layer(f"{name}.mlp.0", 4 * dim, dim) + layer(f"{name}.mlp.2", dim, 4 * dim)
     for level, (before, width) in enumerate(zip((2, *widths), widths)):
         here = f"{name}.downs.{level}"
-        tensors += resnet(f"{here}.0", before, width) + resnet(f"{here}.1", width, width) + attention(f"{here}.2", width)
+        tensors += resnet(f"{here}.0", before, width) + resnet(f"{here}.1", width, width)
+        tensors += attention(f"{here}.2", width)
         tensors += layer(f"{here}.3.conv", width, width, 3, 3) if level < 2 else []
     tensors += resnet(f"{name}.mid_block1", widths[2], widths[2]) + attention(f"{name}.mid_attn", widths[2])
     tensors += resnet(f"{name}.mid_block2", widths[2], widths[2])
     for level, (before, width) in enumerate(((widths[2], widths[1]), (widths[1], widths[0]))):
         here = f"{name}.ups.{level}"
-        tensors += resnet(f"{here}.0", 2 * before, width) + resnet(f"{here}.1", width, width) + attention(f"{here}.2", width)
+        tensors += resnet(f"{here}.0", 2 * before, width) + resnet(f"{here}.1", width, width)
+        tensors += attention(f"{here}.2", width)
         tensors += layer(f"{here}.3.conv", width, width, 4, 4, transposed=True)
     return tensors + block(f"{name}.final_block", dim, dim) + layer(f"{name}.final_conv", 1, dim, 1, 1)
 
@@ -158,8 +161,10 @@ def mert() -> list:
         here = f"feature_extractor.conv_layers.{number}"
         tensors += layer(f"{here}.conv", convolved, convolved if number else 1, kernel, bias=False)
         tensors += [] if number else norm(f"{here}.layer_norm", convolved)
-    tensors += norm("feature_projection.layer_norm", convolved) + layer("feature_projection.projection", width, convolved)
-    tensors += layer("encoder.pos_conv_embed.conv", width, width // 16, 128, norm_dim=2) + norm("encoder.layer_norm", width)
+    tensors += norm("feature_projection.layer_norm", convolved)
+    tensors += layer("feature_projection.projection", width, convolved)
+    tensors += layer("encoder.pos_conv_embed.conv", width, width // 16, 128, norm_dim=2)
+    tensors += norm("encoder.layer_norm", width)
     for number in range(12):
         here = f"encoder.layers.{number}"
         this = [tensor for which in "kvq" for tensor in layer(f"{here}.attention.{which}_proj", width, width)]
@@ -167,25 +172,27 @@ def mert() -> list:
         this += layer(f"{here}.feed_forward.intermediate_dense", inner, width)
         this += layer(f"{here}.feed_forward.output_dense", width, inner) + norm(f"{here}.final_layer_norm", width)
         if number == 11:
-            this = [dataclasses.replace(tensor, dead="FastSAG reads layer 7, evaluation up to layer 11") for tensor in this]
+            why = "FastSAG reads layer 7, evaluation up to layer 11"
+            this = [dataclasses.replace(tensor, dead=why) for tensor in this]
         tensors += this
     return tensors
 
 
 FASTSAG = Model(
-    "fastsag", "FastSAG, the accompanist: semantic features of a voice -> mel of its accompaniment", "fastsag.safetensors",
-    "FastSAG's authors published the weights without naming a licence that we know of: ask them before you pass them on",
+    "fastsag", "FastSAG, the accompanist: semantic features of a voice -> mel of its accompaniment",
+    "fastsag.safetensors",
+    "FastSAG's authors published the weights without a licence that we know of: ask them before you pass them on",
     {"semantic_encoder.0": "semantic WaveNet", "semantic_encoder.1": "Perceiver-IO", "mixed_encoder": "prior WaveNet",
      "decoder": "denoiser: U-Net"},
-    tuple(wavenet("semantic_encoder.0", 768, 8, 8) + perceiver("semantic_encoder.1") + wavenet("mixed_encoder", 100, 4, 8)
-          + unet("decoder.estimator")))
+    tuple(wavenet("semantic_encoder.0", 768, 8, 8) + perceiver("semantic_encoder.1")
+          + wavenet("mixed_encoder", 100, 4, 8) + unet("decoder.estimator")))
 
 BIGVGAN_PARTS = {"conv_pre": "mel -> 1536 channels", "ups": "upsampling, 256 times in all",
                  "resblocks": "anti-aliased residual blocks", "activation_post": "last activation",
                  "conv_post": "to one channel of sound"}
 BIGVGAN_V1 = Model(
-    "bigvgan_24khz_100band", "BigVGAN 24 kHz 100 band, version 1 (the paper's vocoder): mel -> sound", "bigvgan.safetensors",
-    "MIT (NVIDIA)", BIGVGAN_PARTS, tuple(bigvgan(final_bias=True)))
+    "bigvgan_24khz_100band", "BigVGAN 24 kHz 100 band, version 1 (the paper's vocoder): mel -> sound",
+    "bigvgan.safetensors", "MIT (NVIDIA)", BIGVGAN_PARTS, tuple(bigvgan(final_bias=True)))
 BIGVGAN_V2 = Model(
     "bigvgan_v2_24khz_100band_256x", "BigVGAN 24 kHz 100 band 256x, version 2: mel -> sound", "bigvgan.safetensors",
     "MIT (NVIDIA)", BIGVGAN_PARTS, tuple(bigvgan(final_bias=False)))

@@ -55,7 +55,8 @@ def take(result: Fit, tensor: Tensor, value) -> None:
     fault = fault_of(value, tensor.shape, finite=not tensor.dead)
     if not fault and tensor.values:
         off = (value.double().flatten() - torch.tensor(tensor.values, dtype=torch.float64)).abs().max().item()
-        fault = "" if off < 1e-6 + torch.finfo(value.dtype).eps else f"off by {off:.2g} from the constant that this model has there"
+        if off > 1e-6 + torch.finfo(value.dtype).eps:
+            fault = f"off by {off:.2g} from the constant that this model has there"
     if fault:
         result.differences.append(f"{tensor.name}: {fault}")
     elif tensor.dead:

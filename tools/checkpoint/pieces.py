@@ -70,7 +70,8 @@ def find_pieces(files: list[pathlib.Path], inside: dict[str, str]) -> tuple[list
     for family in FAMILIES:
         same = [piece for piece in pieces if piece.family == family]
         if len(same) > 1:
-            errors.append(f"{' and '.join(str(piece.file) for piece in same)} are of the same kind ({family}): give one")
+            names = " and ".join(str(piece.file) for piece in same)
+            errors.append(f"{names} are of the same kind ({family}): give one")
     for whole in [piece for piece in pieces if piece.family == "fastsag"]:
         own = {piece.family for piece in pieces}
         for prefix, family in inside.items():
@@ -101,6 +102,7 @@ def recognised(file: pathlib.Path, tensors: dict, inside: dict[str, str]) -> Pie
         best = "fastsag"  # nothing but what a FastSAG checkpoint holds inside
     elif shares[best] < 0.1:
         shown = ", ".join(list(tensors)[:3]) or "nothing"
-        raise Unreadable(f"{file} holds {len(tensors)} entries ({shown}{', ...' if len(tensors) > 3 else ''}), expected a "
-                         "FastSAG checkpoint, a BigVGAN 24 kHz 100 band generator or MERT-v1-95M")
+        shown += ", ..." if len(tensors) > 3 else ""
+        raise Unreadable(f"{file} holds {len(tensors)} entries ({shown}), expected a FastSAG checkpoint, "
+                         "a BigVGAN 24 kHz 100 band generator or MERT-v1-95M")
     return Piece(file, best, dict(tensors))

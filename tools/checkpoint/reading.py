@@ -49,8 +49,8 @@ def refused(message: str) -> str:
     """torch's own words recommend to load it anyway; ours do not."""
     wants = re.search(r"(?:GLOBAL|class|function) ([\w.]+\.[\w.]+)", message)
     named = f" ({wants[1]})" if wants else ""
-    return (f"holds more than names and tensors{named}: it could run code, and nothing of it was run; or it is no file of "
-            "torch.save or safetensors. Get it from its publisher")
+    return (f"holds more than names and tensors{named}: it could run code, and nothing of it was run; or it is no file "
+            "of torch.save or safetensors. Get it from its publisher")
 
 
 def unwrapped(file: pathlib.Path, found) -> dict[str, torch.Tensor]:
