@@ -1,4 +1,5 @@
 // fastsag_train: trains the parts of a model on a corpus and writes their weights.
+#include <malloc.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -34,6 +35,13 @@ static Metadata about(std::vector<std::string> command, const std::string& data,
           {"format", "fastsag.lite.1"}};
 }
 
+// Activations are as large in every step: without this glibc hands them back to the system and takes them again, and a
+// third of the time goes into clearing pages.
+static void keep_memory() {
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+}
+
 int main(int argc, char** argv) try {
   std::string config_file, data, out, start;
   std::vector<std::string> sets;
@@ -64,6 +72,7 @@ int main(int argc, char** argv) try {
   if (processes > 1 && !std::getenv("WORLD_SIZE")) return run_processes(processes, command);
   for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { stop = true; });
   torch::set_num_threads(1);
+  keep_memory();
 
   Group group = Group::from_environment();
   torch::manual_seed(config.seed);

@@ -4,6 +4,7 @@
 
 #include "dsp/error.h"
 #include "model/train/audio_parts.h"
+#include "model/train/paper_part.h"
 #include "model/train/semantic_parts.h"
 
 namespace fastsag::model {
@@ -14,6 +15,7 @@ class Workshop {
  public:
   Workshop(const TrainConfig& config, std::filesystem::path corpus) : config_(config), corpus_(std::move(corpus)) {}
 
+  const std::filesystem::path& folder() const { return corpus_; }
   SharedScores scores() { return scores_ ? scores_ : scores_ = load_scores(corpus_); }
   SharedAudio audio() { return audio_ ? audio_ : audio_ = std::make_shared<AudioSplits>(corpus_); }
 
@@ -65,6 +67,11 @@ const std::vector<Maker>& makers() {
        }},
       {"magnitude",
        [](Workshop& shop, const PartConfig& config) { return with_batch<MagnitudePart>(shop.audio(), config); }},
+      {"paper",
+       [](Workshop& shop, const PartConfig& config) {
+         return config.batch ? std::make_unique<PaperPart>(shop.folder(), config.paper, *config.batch)
+                             : std::make_unique<PaperPart>(shop.folder(), config.paper);
+       }},
   };
   return kMakers;
 }

@@ -1,5 +1,5 @@
 #pragma once
-// The parts of the lite model by name: the one place that knows them all.
+// The parts by name, the lite model's and the paper's: the one place that knows them all.
 #include <filesystem>
 #include <memory>
 #include <string>

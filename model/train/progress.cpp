@@ -29,7 +29,7 @@ std::vector<Panel> panels_of(const std::vector<LogRow>& rows) {
   // A panel a part and split: losses of training and figures of validation live on different scales.
   std::map<std::string, std::map<std::string, Curve>> found;
   for (const LogRow& row : rows) {
-    if (row.figure == "gradient") continue;
+    if (row.figure == "gradient" || row.figure == "waiting") continue;
     const bool loss = row.figure == "loss";
     const std::string title = row.part + (loss ? ": loss" : row.split == "train" ? ": training" : ": validation");
     Curve& curve = found[title][row.split + " " + row.figure];
@@ -102,6 +102,7 @@ void Progress::trained(const std::string& part, int64_t step, const Figures& fig
   if (step % kStepsARow != 0) return;
   for (const auto& [name, sum] : mean.sums) {
     rows_.push_back({seconds(), part, step, "train", name, sum / static_cast<double>(mean.count)});
+    if (name == "waiting") waited_[part] = rows_.back().value;
     if (name == "loss") last_loss_[part] = rows_.back().value;
   }
   mean = {};
@@ -131,6 +132,10 @@ void Progress::show(double share, const std::string& part, int64_t step, int64_t
   if (!last_loss_.empty()) line.append("  loss");
   for (const auto& [name, loss] : last_loss_) {
     std::snprintf(text.data(), text.size(), "  %s %.4g", name.c_str(), loss);
+    line.append(text.data());
+  }
+  if (const auto waited = waited_.find(part); waited != waited_.end()) {
+    std::snprintf(text.data(), text.size(), "  waiting for data %.1f %%", 100 * waited->second);
     line.append(text.data());
   }
   std::snprintf(text.data(), text.size(), "  %.1f windows/s  %s left", windows_a_second,

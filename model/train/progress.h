@@ -54,6 +54,7 @@ class Progress {
   std::vector<LogRow> rows_;
   std::map<std::string, Mean> means_;
   std::map<std::string, double> last_loss_;
+  std::map<std::string, double> waited_;  // share of the time in which a part waited for its data
 };
 
 }  // namespace fastsag::model

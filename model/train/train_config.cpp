@@ -9,6 +9,8 @@
 namespace fastsag::model {
 namespace {
 
+namespace fs = std::filesystem;
+
 template <class T>
 void read_optional(TomlReader& reader, const char* key, std::optional<T>& value, double lowest, double highest = 1e12) {
   T found = {};
@@ -16,7 +18,20 @@ void read_optional(TomlReader& reader, const char* key, std::optional<T>& value,
   if (reader.has(key)) value = found;
 }
 
-PartConfig read_part(const toml::table& table, const std::string& name, TomlErrors& errors) {
+PaperRecipe read_recipe(TomlReader& reader, const fs::path& folder) {
+  PaperRecipe recipe;
+  std::string preset, level = "paper";
+  reader.read("preset", preset);
+  if (!preset.empty()) recipe.preset = folder / preset;
+  reader.read("level", level);
+  if (level != "paper" && level != "code") reader.error("level", "is " + level + ", expected paper or code");
+  recipe.paper_level = level == "paper";
+  reader.read("at_once", recipe.at_once, 1, 65536);
+  reader.read("loaders", recipe.loaders, 1, 256);
+  return recipe;
+}
+
+PartConfig read_part(const toml::table& table, const std::string& name, const fs::path& folder, TomlErrors& errors) {
   TomlReader reader(table, name, errors);
   PartConfig part;
   read_optional(reader, "steps", part.steps, 1);
@@ -28,6 +43,8 @@ PartConfig read_part(const toml::table& table, const std::string& name, TomlErro
   read_optional(reader, "weight_decay", part.weight_decay, 0, 10);
   read_optional(reader, "ema", part.ema, 0, 1);
   read_optional(reader, "clip", part.clip, 0);
+  read_optional(reader, "constant_rate", part.constant_rate, 0);
+  if (name == "paper") part.paper = read_recipe(reader, folder);
   reader.read("minutes", part.minutes, 0, 1e6);
   reader.read("bf16", part.bf16);
   reader.read("validate_steps", part.validate_steps, 1, 1e12);
@@ -68,9 +85,17 @@ PartOptions PartConfig::applied_to(PartOptions options) const {
   options.beta1 = beta1.value_or(options.beta1);
   options.beta2 = beta2.value_or(options.beta2);
   options.weight_decay = weight_decay.value_or(options.weight_decay);
+  options.constant_rate = constant_rate.value_or(options.constant_rate);
   options.ema = ema.value_or(options.ema);
   options.clip = clip.value_or(options.clip);
   return options;
+}
+
+torch::Device device_of(const TrainConfig& config, int rank) {
+  if (config.device == "cpu") return torch::kCPU;
+  const auto devices = static_cast<int>(torch::cuda::device_count());
+  if (devices == 0) throw Error("device = \"cuda\", but there is no CUDA device (or driver); use cpu");
+  return {torch::kCUDA, static_cast<torch::DeviceIndex>(rank % devices)};
 }
 
 TrainConfig load_train_config(const std::filesystem::path& file, const std::vector<std::string>& sets) {
@@ -80,13 +105,16 @@ TrainConfig load_train_config(const std::filesystem::path& file, const std::vect
   TomlErrors errors;
   TomlReader reader(table, "", errors);
   TrainConfig config;
-  config.parts = part_names();
+  reader.read("parts", config.parts);
+  if (!reader.has("parts")) reader.error("parts", "is missing: name what to train");
   std::string storage = "fp16";
   reader.read("seed", config.seed, 0, 9e15);
-  reader.read("parts", config.parts);
   reader.read("validate_steps", config.validate_steps, 1, 1e12);
   reader.read("checkpoint_minutes", config.checkpoint_minutes, 0, 1e6);
   reader.read("storage", storage);
+  reader.read("device", config.device);
+  if (config.device != "cpu" && config.device != "cuda")
+    reader.error("device", "is " + config.device + ", expected cpu or cuda");
   if (storage != "fp16" && storage != "fp32") reader.error("storage", "is " + storage + ", expected fp16 or fp32");
   config.storage = storage == "fp32" ? Storage::fp32 : Storage::fp16;
 
@@ -105,7 +133,7 @@ TrainConfig load_train_config(const std::filesystem::path& file, const std::vect
   }
   // Tables of parts that are not trained this time stay in the file and are checked all the same.
   for (const std::string& name : known) {
-    PartConfig part = read_part(reader.table(name), name, errors);
+    PartConfig part = read_part(reader.table(name), name, file.parent_path(), errors);
     if (std::find(config.parts.begin(), config.parts.end(), name) != config.parts.end()) config.part[name] = part;
   }
   reader.finish();

@@ -58,6 +58,7 @@ double seconds_since(std::chrono::steady_clock::time_point begin) {
 double learning_rate_factor(const PartOptions& options, int64_t step, double progress) {
   const double warm =
       options.warmup > 0 ? std::min(1.0, static_cast<double>(step + 1) / static_cast<double>(options.warmup)) : 1.0;
+  if (options.constant_rate) return warm;
   return warm * 0.5 * (1 + std::cos(std::numbers::pi * std::min(1.0, progress)));
 }
 
@@ -81,8 +82,11 @@ Trainee::Trainee(std::unique_ptr<Part> part, const PartConfig& config, uint64_t 
 void Trainee::flatten() {
   const torch::NoGradGuard no_grad;
   std::vector<torch::Tensor> parameters;
-  for (torch::Tensor& parameter : part_->module().parameters()) {
-    if (parameter.requires_grad()) parameters.push_back(parameter);
+  std::vector<std::string> names;
+  for (const auto& item : part_->module().named_parameters()) {
+    if (!item.value().requires_grad()) continue;
+    parameters.push_back(item.value());
+    names.push_back(item.key());
   }
   if (parameters.empty()) throw Error("part " + name_ + " has nothing to train");
   std::vector<torch::Tensor> flat;
@@ -91,7 +95,9 @@ void Trainee::flatten() {
   bucket_ = torch::zeros(weights_.numel() + kExtras, weights_.options());
   gradients_ = bucket_.narrow(0, 0, weights_.numel());
   int64_t offset = 0;
+  std::vector<int64_t> begins;
   for (torch::Tensor& parameter : parameters) {
+    begins.push_back(offset);
     const int64_t size = parameter.numel();
     const auto shape = parameter.sizes().vec();
     parameter.set_data(weights_.narrow(0, offset, size).view(shape));
@@ -100,6 +106,27 @@ void Trainee::flatten() {
   }
   weights_.requires_grad_();
   weights_.mutable_grad() = gradients_;
+  // A module's parameters lie together, so a group is one stretch of the flat tensor.
+  for (const std::string& prefix : part_->clipped()) {
+    int64_t begin = offset, end = 0;
+    for (size_t i = 0; i < names.size(); ++i) {
+      if (!names[i].starts_with(prefix)) continue;
+      begin = std::min(begin, begins[i]);
+      end = begins[i] + parameters[i].numel();
+    }
+    if (begin >= end) throw Error("part " + name_ + " has no parameters below " + prefix + " whose gradient to clip");
+    clipped_.push_back(gradients_.narrow(0, begin, end - begin));
+  }
+}
+
+double Trainee::clip_gradients() {
+  const double whole = gradients_.norm().item<float>();
+  if (options_.clip <= 0 || !std::isfinite(whole)) return whole;
+  for (torch::Tensor& group : clipped_) {
+    const double norm = group.norm().item<float>();
+    if (norm > options_.clip) group.mul_(options_.clip / norm);
+  }
+  return whole;
 }
 
 double Trainee::progress() const {
@@ -121,25 +148,28 @@ StepResult Trainee::train_step(const std::atomic<bool>& stop) {
   torch::manual_seed(splitmix64(seed_ ^ name_hash(name_) ^ splitmix64(static_cast<uint64_t>(step_ * 4096 + key.rank))));
   part_->module().train();
   bucket_.zero_();
-  torch::Tensor loss;
-  {
-    const Autocast autocast(config_.bf16 && has_bf16(weights_.device()), weights_.device().type());
-    loss = part_->loss(key, result.figures);
+  double own_loss = 0;
+  for (int64_t piece = 0; piece < part_->pieces(); ++piece) {
+    torch::Tensor loss;
+    {
+      const Autocast autocast(config_.bf16 && has_bf16(weights_.device()), weights_.device().type());
+      loss = part_->loss({key.seed, key.step, key.rank, piece}, result.figures);
+    }
+    loss.backward();
+    own_loss += loss.item<double>();
   }
-  loss.backward();
 
   const torch::NoGradGuard no_grad;
   const auto extras = bucket_.narrow(0, weights_.numel(), kExtras);
-  extras.copy_(torch::tensor({loss.detach().to(torch::kCPU, torch::kFloat).item<float>(),
+  extras.copy_(torch::tensor({static_cast<float>(own_loss),
                               static_cast<float>(seconds_since(begin)), stop ? 1.f : 0.f}));
   group_.average(bucket_);
   const torch::Tensor told = extras.to(torch::kCPU);
   result.figures["loss"] = told[0].item<float>();
   result.stop = told[2].item<float>() > 0;
 
-  const double norm = gradients_.norm().item<float>();
+  const double norm = clip_gradients();
   if (std::isfinite(norm) && std::isfinite(result.figures["loss"])) {
-    if (options_.clip > 0 && norm > options_.clip) gradients_.mul_(options_.clip / norm);
     static_cast<torch::optim::AdamWOptions&>(optimiser_->param_groups()[0].options())
         .lr(options_.learning_rate * learning_rate_factor(options_, step_, progress()));
     optimiser_->step();
@@ -173,7 +203,7 @@ bool Trainee::validation_due(int64_t every) const {
 NamedTensors Trainee::released() {
   const torch::NoGradGuard no_grad;
   const AverageSwappedIn swapped(weights_, ema_->average());
-  NamedTensors tensors = module_tensors(part_->module(), name_);
+  NamedTensors tensors = module_tensors(part_->module(), part_->prefix());
   for (auto& [name, tensor] : tensors) tensor = tensor.detach().clone();
   return tensors;
 }

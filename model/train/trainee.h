@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "model/checkpoint.h"
 #include "model/train/distributed.h"
@@ -26,7 +27,7 @@ struct StepResult {
   bool stop = false;  // some rank was asked to stop
 };
 
-// Linear warm-up by steps, cosine to nothing by progress (0..1): the two agree unless a time budget rules.
+// Linear warm-up by steps, then cosine to nothing by progress (0..1), or constant.
 double learning_rate_factor(const PartOptions& options, int64_t step, double progress);
 
 class Trainee {
@@ -54,6 +55,7 @@ class Trainee {
 
  private:
   void flatten();
+  double clip_gradients();  // the norm of all of them, before
   std::string layout();
 
   std::unique_ptr<Part> part_;
@@ -65,6 +67,7 @@ class Trainee {
   torch::Tensor weights_;    // flat; the parameters are views of it
   torch::Tensor bucket_;     // gradients, then what ranks tell each other beside them
   torch::Tensor gradients_;  // the first part of the bucket
+  std::vector<torch::Tensor> clipped_;  // views of it, a group each
   std::unique_ptr<torch::optim::AdamW> optimiser_;
   std::unique_ptr<Ema> ema_;
   int64_t step_ = 0;

@@ -17,6 +17,11 @@ std::string short_number(double value) {
   return text.data();
 }
 
+// Is a released tensor of this name the part's?
+bool belongs(const std::string& tensor, const std::string& prefix) {
+  return prefix.empty() || tensor.starts_with(prefix + ".");
+}
+
 }  // namespace
 
 TrainerPaths trainer_paths(const std::filesystem::path& out) {
@@ -35,10 +40,11 @@ Trainer::Trainer(const TrainConfig& config, std::vector<std::unique_ptr<Part>> p
     : config_(config), group_(group), paths_(std::move(paths)) {
   if (!config_.start.empty()) start_ = std::make_unique<SafetensorsFile>(config_.start);
   for (auto& part : parts) {
-    const std::string name = part->name();
+    const std::string name = part->name(), prefix = part->prefix();
+    part->module().to(device_of(config_, group_.rank()));
     const bool known = start_ && std::any_of(start_->header().tensors.begin(), start_->header().tensors.end(),
-                                             [&](const auto& info) { return info.name.starts_with(name + "."); });
-    if (known) load_module(part->module(), *start_, name);
+                                             [&](const auto& info) { return belongs(info.name, prefix); });
+    if (known) load_module(part->module(), *start_, prefix);
     trainees_.push_back(std::make_unique<Trainee>(std::move(part), config_.part[name], config_.seed, group_));
   }
   if (group_.first()) {
@@ -116,7 +122,7 @@ void Trainer::release(const Metadata& about) {
   for (const auto& [key, text] : about) metadata[key] = text;
   for (const TensorInfo& info : start_ ? start_->header().tensors : std::vector<TensorInfo>()) {
     const bool trained = std::any_of(trainees_.begin(), trainees_.end(),
-                                     [&](const auto& trainee) { return info.name.starts_with(trainee->name() + "."); });
+                                     [&](const auto& trainee) { return belongs(info.name, trainee->part().prefix()); });
     if (!trained) tensors.emplace_back(info.name, read_tensor(*start_, info));
   }
   for (const auto& trainee : trainees_) {
