@@ -30,7 +30,7 @@ struct EvaluationOptions {
   double embedder_rate = 0;        // 0: the embedder says
   std::filesystem::path vocoder;   // the true accompaniments go through it, as the paper's do
   std::string device = "cpu";
-  int resamples = 100;  // of the bootstrap; 0: no interval
+  int resamples = 40;  // of the bootstrap; 0: no interval
   uint64_t seed = 1;
 };
 

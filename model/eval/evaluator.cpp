@@ -104,21 +104,21 @@ class EvaluatorOfSets final : public Evaluator {
     EvaluationReport report;
     report.clips = clips_;
     report.seconds = static_cast<double>(samples_) / kEvaluationRate;
-    size_t done = 0;
+    const auto absent = [](const Sound& sound) { return sound.sets[kTruth][0].all.frames() == 0; };
+    const auto sounds = std::size(sounds_) - static_cast<size_t>(std::ranges::count_if(sounds_, absent));
+    const double steps = static_cast<double>(sounds * names_.size()) * (options_.resamples + 1);
+    double done = 0;
     const auto step = [&] {
-      if (progress) progress(static_cast<double>(++done) / static_cast<double>(std::size(sounds_) * names_.size()));
+      if (progress) progress(++done / steps);
     };
     for (const Sound& sound : sounds_) {
-      if (sound.sets[kTruth][0].all.frames() == 0) {
-        for (size_t i = 0; i < names_.size(); ++i) step();
-        continue;
-      }
+      if (absent(sound)) continue;
       std::vector<EvaluationRow> rows;
       std::vector<Draws> draws;
       for (size_t feature = 0; feature < names_.size(); ++feature) {
         rows.push_back(row(sound, feature));
-        draws.push_back(resampled(sound, feature));
         step();
+        draws.push_back(resampled(sound, feature, step));
       }
       if (const size_t layers = options_.mert.empty() ? 0 : embedders_[0]->names().size()) {
         rows.insert(rows.begin() + static_cast<ptrdiff_t>(layers), mean_row(std::span(rows).first(layers)));
@@ -176,11 +176,11 @@ class EvaluatorOfSets final : public Evaluator {
   }
 
   // Clips drawn with replacement, the same for every set and feature.
-  Draws resampled(const Sound& sound, size_t feature) const {
+  Draws resampled(const Sound& sound, size_t feature, const std::function<void()>& step) const {
     Draws draws;
     const auto& sets = sound.sets;
-    if (!keep_clips_ || clips_ < 2) return draws;
-    for (int resample = 0; resample < options_.resamples; ++resample) {
+    for (int resample = 0; resample < options_.resamples; ++resample, step()) {
+      if (!keep_clips_ || clips_ < 2) continue;
       std::array<Gaussian, 3> drawn;
       for (int64_t pick = 0; pick < clips_; ++pick) {
         const uint64_t number =

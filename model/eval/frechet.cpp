@@ -54,9 +54,14 @@ Gaussian Gaussian::compact() const {
 
 FrechetReference::FrechetReference(const Gaussian& reference) : mean_(reference.mean()) {
   const torch::Tensor covariance = reference.covariance();
-  const auto [values, vectors] = torch::linalg_eigh(covariance);
-  // A covariance has no negative eigenvalue but by rounding.
-  root_ = vectors.mul(values.clamp_min(0).sqrt()).matmul(vectors.t());
+  // Any F with F F^T = C will do. Cholesky's is the cheapest; of a set that does not span its dimensions there is none.
+  const auto [factor, failed] = torch::linalg_cholesky_ex(covariance);
+  if (failed.item<int>() == 0) {
+    root_ = factor;
+  } else {
+    const auto [values, vectors] = torch::linalg_eigh(covariance);
+    root_ = vectors.mul(values.clamp_min(0).sqrt());  // a covariance has no negative eigenvalue but by rounding
+  }
   trace_ = covariance.trace().item<double>();
 }
 
@@ -66,8 +71,8 @@ double FrechetReference::distance(const Gaussian& other) const {
     throw Error("features of " + std::to_string(covariance.size(0)) + " dimensions against such of " +
                 std::to_string(root_.size(0)));
   }
-  // R C2 R with R R = C1 is similar to C1 C2 and symmetric: its eigenvalues are real, whatever the rank.
-  const torch::Tensor product = root_.matmul(covariance).matmul(root_);
+  // F^T C2 F has the eigenvalues of F F^T C2 = C1 C2 and is symmetric: they are real, whatever the rank.
+  const torch::Tensor product = root_.t().matmul(covariance).matmul(root_);
   const double cross = torch::linalg_eigvalsh((product + product.t()) / 2).clamp_min(0).sqrt().sum().item<double>();
   const double means = (other.mean() - mean_).square().sum().item<double>();
   return means + trace_ + covariance.trace().item<double>() - 2 * cross;

@@ -26,7 +26,7 @@ class Gaussian {
   torch::Tensor mean_, scatter_;  // [d], [d][d]
 };
 
-// One side of many distances: the square root of its covariance is taken once.
+// One side of many distances: its covariance is factored once.
 class FrechetReference {
  public:
   explicit FrechetReference(const Gaussian& reference);

@@ -92,7 +92,7 @@ TEST(EvalReport, SaysDistancesIntervalsAndControl) {
   const std::string words = to_markdown(report, options);
   EXPECT_THAT(words, HasSubstr("| mix | MERT layer 4 | 1.25 [1.5, 2] | 7.5 |\n"));
   EXPECT_THAT(words, HasSubstr("| accompaniment | six | 0.5 | - |\n"));
-  EXPECT_THAT(words, HasSubstr("95 % of 100 resamples"));
+  EXPECT_THAT(words, HasSubstr("95 % of 40 resamples"));
   EXPECT_THAT(words, Not(HasSubstr("Too few frames")));
   report.rows[0].frames = 749;
   options.vocoder = "bigvgan.safetensors";
