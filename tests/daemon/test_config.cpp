@@ -6,6 +6,7 @@
 #include <random>
 
 #include "dsp/error.h"
+#include "tests/support/error_of.h"
 
 namespace fastsag::daemon {
 namespace {
@@ -14,12 +15,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 std::string errors_of(std::string_view text, std::vector<std::string> overrides = {}) {
-  try {
-    parse_config(text, "stage.toml", overrides);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+  return test::error_of([&] { parse_config(text, "stage.toml", overrides); });
 }
 
 TEST(Config, DefaultsServeBrowsersOnLoopback) {

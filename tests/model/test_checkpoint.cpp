@@ -7,11 +7,13 @@
 
 #include "dsp/error.h"
 #include "model/info.h"
+#include "tests/support/error_of.h"
 #include "tests/support/scratch.h"
 
 namespace fastsag::model {
 namespace {
 
+using test::error_of;
 using testing::HasSubstr;
 
 struct NetImpl : torch::nn::Module {
@@ -23,15 +25,6 @@ struct NetImpl : torch::nn::Module {
   torch::nn::BatchNorm1d norm{nullptr};
 };
 TORCH_MODULE(Net);
-
-std::string error_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 TEST(Checkpoint, ModulesComeBackAsTheyWere) {
   const test::Scratch folder;

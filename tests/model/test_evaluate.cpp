@@ -13,10 +13,13 @@
 #include "model/evaluate.h"
 #include "model/formula.h"
 #include "model/paper/published.h"
+#include "tests/support/error_of.h"
 #include "tests/support/scratch.h"
 
 namespace fastsag::model {
 namespace {
+
+using test::error_of;
 
 using ::testing::HasSubstr;
 
@@ -151,15 +154,6 @@ TEST_F(EvaluatorTest, SmallSetsHaveAnIntervalWhichOneSeedRepeats) {
   const auto truth = noise("t", 2, 0.1), ours = noise("o", 2, 0.1);
   for (int i = 0; i < 3; ++i) large->add({"clip", {}, truth, ours, {}, false});
   EXPECT_FALSE(large->report({}).rows[0].ours.interval);
-}
-
-std::string error_of(const std::function<void()>& work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 TEST_F(EvaluatorTest, WhatCannotBeComparedIsSaid) {

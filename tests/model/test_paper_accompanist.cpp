@@ -8,10 +8,10 @@
 #include <cmath>
 #include <fstream>
 
-#include "dsp/error.h"
 #include "model/checkpoint.h"
 #include "model/formula.h"
 #include "model/nn/magnitude_net.h"
+#include "tests/support/error_of.h"
 #include "tests/support/scratch.h"
 
 namespace fastsag::model {
@@ -81,13 +81,7 @@ griffin_lim = 1
     return std::sqrt(power / static_cast<double>(wave.size()));
   }
   std::string error() const {
-    try {
-      const auto accompanist = load();
-      generate(*accompanist, request());
-    } catch (const Error& problem) {
-      return problem.what();
-    }
-    return "none";
+    return test::error_of([this] { generate(*load(), request()); });
   }
 
   test::Scratch folder_;

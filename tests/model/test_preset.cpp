@@ -7,21 +7,14 @@
 
 #include "dsp/error.h"
 #include "model/train/train_config.h"
+#include "tests/support/error_of.h"
 #include "tests/support/scratch.h"
 
 namespace fastsag::model {
 namespace {
 
+using test::error_of;
 using testing::HasSubstr;
-
-std::string error_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 std::string preset_error(const std::string& text) {
   const test::Scratch folder;
