@@ -4,6 +4,11 @@
 #include <type_traits>
 #include <vector>
 
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#include <immintrin.h>
+#define FASTSAG_VARIANTS
+#endif
+
 // GCC tells of every vector type that the plain processor has no registers for; nothing here crosses a library.
 #pragma GCC diagnostic ignored "-Wpsabi"
 
@@ -15,7 +20,7 @@ constexpr int kLanes = 4;
 #include "model/nn/kernels.inl"
 }  // namespace plain
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#ifdef FASTSAG_VARIANTS
 #pragma GCC push_options
 #pragma GCC target("arch=x86-64-v3")
 namespace avx2 {
@@ -24,6 +29,7 @@ constexpr int kLanes = 8;
 }  // namespace avx2
 #pragma GCC pop_options
 
+#define FASTSAG_AVX512
 #pragma GCC push_options
 #pragma GCC target("arch=x86-64-v4")
 namespace avx512 {
@@ -31,7 +37,15 @@ constexpr int kLanes = 16;
 #include "model/nn/kernels.inl"
 }  // namespace avx512
 #pragma GCC pop_options
-#define FASTSAG_VARIANTS
+
+#define FASTSAG_BF16_DOT
+#pragma GCC push_options
+#pragma GCC target("arch=x86-64-v4,avx512bf16")
+namespace avx512_bf16 {
+constexpr int kLanes = 16;
+#include "model/nn/kernels.inl"
+}  // namespace avx512_bf16
+#pragma GCC pop_options
 #endif
 
 }  // namespace
@@ -41,6 +55,8 @@ const Kernels<T>& kernels() {
 #ifdef FASTSAG_VARIANTS
   static const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+  static const bool bf16 = wide && __builtin_cpu_supports("avx512bf16");
+  if (bf16) return avx512_bf16::kTable<T>;
   if (wide) return avx512::kTable<T>;
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2::kTable<T>;
 #endif

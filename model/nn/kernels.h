@@ -41,7 +41,7 @@ struct GatherArgs {
   float *largest, *sum, *seen;  // [128], [128], [128][channels]; begun as -inf, 0, 0
 };
 
-// out = x matrix + bias; out may be x.
+// out = x + x matrix + bias; out may be x.
 template <class T>
 struct MatrixArgs {
   const T* x;

@@ -33,6 +33,15 @@ inline Vec smaller(Vec a, Vec b) { return a < b ? a : b; }
 
 constexpr float kRound = 12582912;  // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
 
+inline Vec quotient(Vec a, Vec b) {
+#ifdef FASTSAG_AVX512
+  const Vec r = _mm512_maskz_rcp14_ps(0xffff, b);
+  return a * (r * (2.f - b * r));  // Newton's step makes 14 bits 28
+#else
+  return a / b;
+#endif
+}
+
 // e^x to 2 steps of float for x in [-87, 88].
 inline Vec exponential(Vec x) {
   const Vec shifted = x * 1.44269504f + kRound;
@@ -53,7 +62,7 @@ inline Vec exponential(Vec x) {
 inline Vec mish(Vec x) {
   const Vec e = exponential(larger(smaller(x, all(20)), all(-60)));
   const Vec n = e * (e + 2.f);
-  return x * (n / (n + 2.f));
+  return x * quotient(n, n + 2.f);
 }
 
 // sin^2(pi y): even and of period 1, so a polynomial in the square of y's distance to an integer. 2e-7 of 1.
@@ -110,19 +119,34 @@ void mish(const MishArgs<T>& a) {
   }
 }
 
-// C[M][2 kLanes] = or += A B. A is read at (m, k) = a[m * am + k * ak], so it may lie either way.
-template <int M, int N>
-[[gnu::noinline]] void tile(int64_t depth, const float* a, int64_t am, int64_t ak, const float* b, int64_t ldb, float* c,
-                 int64_t ldc, bool add) {
+// A factor of a product, and how it goes into a sum: floats, or pairs of bfloat16 where the processor multiplies those.
+using Pair = uint32_t;  // element k in the low half, k + 1 in the high one
+inline Vec fused(Vec sum, Vec row, float factor) { return sum + factor * row; }
+inline Vec load_row(const float* from) { return load(from); }
+#ifdef FASTSAG_BF16_DOT
+inline Word load_row(const Pair* from) {
+  Word w;
+  __builtin_memcpy(&w, from, sizeof w);
+  return w;
+}
+inline Vec fused(Vec sum, Word row, Pair factor) {
+  return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(row), reinterpret_cast<__m512bh>(factor - Word{}));
+}
+#endif
+
+// C[M][N kLanes] = or += A B. A is read at (m, k) = a[m * am + k * ak], so it may lie either way.
+template <int M, int N, class F>
+[[gnu::noinline]] void tile(int64_t depth, const F* a, int64_t am, int64_t ak, const F* b, int64_t ldb, float* c,
+                            int64_t ldc, bool add) {
   Vec sum[M][N];
   for (int m = 0; m < M; ++m)
     for (int n = 0; n < N; ++n) sum[m][n] = add ? load(c + m * ldc + n * kLanes) : Vec{};
   for (int64_t k = 0; k < depth; ++k) {
-    Vec row[N];
-    for (int n = 0; n < N; ++n) row[n] = load(b + k * ldb + n * kLanes);
+    decltype(load_row(b)) row[N];
+    for (int n = 0; n < N; ++n) row[n] = load_row(b + k * ldb + n * kLanes);
     for (int m = 0; m < M; ++m) {
-      const float factor = a[m * am + k * ak];
-      for (int n = 0; n < N; ++n) sum[m][n] += factor * row[n];
+      const F factor = a[m * am + k * ak];
+      for (int n = 0; n < N; ++n) sum[m][n] = fused(sum[m][n], row[n], factor);
     }
   }
   for (int m = 0; m < M; ++m)
@@ -131,16 +155,17 @@ template <int M, int N>
 
 constexpr int kTile = kLanes == 16 ? 8 : 4;  // times two vectors: what the registers hold
 
-template <int N>
-inline void product_columns(int rows, int64_t depth, const float* a, int64_t am, int64_t ak, const float* b,
-                            int64_t ldb, float* c, int64_t ldc, bool add) {
+template <int N, class F>
+void product_columns(int rows, int64_t depth, const F* a, int64_t am, int64_t ak, const F* b, int64_t ldb, float* c,
+                     int64_t ldc, bool add) {
   int m = 0;
   for (; m + kTile <= rows; m += kTile) tile<kTile, N>(depth, a + m * am, am, ak, b, ldb, c + m * ldc, ldc, add);
   for (; m < rows; ++m) tile<1, N>(depth, a + m * am, am, ak, b, ldb, c + m * ldc, ldc, add);
 }
 
-inline void product(int rows, int64_t columns, int64_t depth, const float* a, int64_t am, int64_t ak,
-                    const float* b, float* c, bool add) {
+template <class F>
+void product(int rows, int64_t columns, int64_t depth, const F* a, int64_t am, int64_t ak, const F* b, float* c,
+             bool add) {
   int64_t n = 0;
   for (; n + 2 * kLanes <= columns; n += 2 * kLanes)
     product_columns<2>(rows, depth, a, am, ak, b + n, columns, c + n, columns, add);
@@ -148,57 +173,130 @@ inline void product(int rows, int64_t columns, int64_t depth, const float* a, in
     product_columns<1>(rows, depth, a, am, ak, b + n, columns, c + n, columns, add);
 }
 
-inline const float* floats(const float* x, int64_t, float*) { return x; }
-inline const float* floats(const uint16_t* x, int64_t count, float* scratch) {
-  for (int64_t i = 0; i < count; i += kLanes) store(scratch + i, load(x + i));
-  return scratch;
+constexpr int kChunk = 128;  // rows whose keys stay in the second cache
+
+// The factors of the attention's three products, as this type of image has them.
+template <class T>
+struct Factors {
+  using Type = float;
+  explicit Factors(int64_t channels) : scratch_(static_cast<size_t>(kChunk * channels)) {}
+  static constexpr int64_t kDeep = 1;  // elements of the sum that one factor holds
+  // A weight [depth][columns].
+  const float* weight(const float* from, int64_t, int64_t) { return from; }
+  // Rows of the image as the left factor, and as the right one.
+  const float* left(const T* x, int64_t count) {
+    if constexpr (std::is_same_v<T, float>) return x;
+    for (int64_t i = 0; i < count; i += kLanes) store(scratch_.data() + i, load(x + i));
+    return scratch_.data();
+  }
+  const float* right(const T* x, int rows, int64_t channels) { return left(x, rows * channels); }
+  // Rows of keys as the left factor.
+  const float* keys(float* from, int) { return from; }
+
+ private:
+  std::vector<float> scratch_;
+};
+
+#ifdef FASTSAG_BF16_DOT
+inline Word rounded(Vec v) {  // bfloat16 in the high half
+  const Word bits = reinterpret_cast<Word>(v);
+  return (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000;
+}
+inline void store_pairs(Pair* to, Word even, Word odd) {  // both in the high half
+  const Word pairs = (even >> 16) | odd;
+  __builtin_memcpy(to, &pairs, sizeof pairs);
 }
 
-constexpr int kChunk = 128;  // rows whose keys stay in the second cache
+template <>
+struct Factors<uint16_t> {
+  using Type = Pair;
+  explicit Factors(int64_t channels) : rows_(static_cast<size_t>(kChunk / 2 * channels)), keys_(kChunk / 2 * 128) {}
+  static constexpr int64_t kDeep = 2;
+  const Pair* weight(const float* from, int64_t depth, int64_t columns) {
+    weight_.resize(static_cast<size_t>(depth / 2 * columns));
+    for (int64_t k = 0; k < depth; k += 2, from += 2 * columns)
+      for (int64_t n = 0; n < columns; n += kLanes)
+        store_pairs(weight_.data() + k / 2 * columns + n, rounded(load(from + n)), rounded(load(from + columns + n)));
+    return weight_.data();
+  }
+  const Pair* left(const uint16_t* x, int64_t) { return reinterpret_cast<const Pair*>(x); }
+  const Pair* right(const uint16_t* x, int rows, int64_t channels) {
+    for (int r = 0; r < rows; r += 2, x += 2 * channels)
+      for (int64_t c = 0; c < channels; c += kLanes)
+        store_pairs(rows_.data() + r / 2 * channels + c, reinterpret_cast<Word>(load(x + c)),
+                    r + 1 < rows ? reinterpret_cast<Word>(load(x + channels + c)) : Word{});
+    return rows_.data();
+  }
+  const Pair* keys(float* from, int rows) {
+    for (int r = 0; r < rows; r += 2, from += 2 * kAttentionKeys)
+      for (int64_t d = 0; d < kAttentionKeys; d += kLanes)
+        store_pairs(keys_.data() + r / 2 * kAttentionKeys + d, rounded(load(from + d)),
+                    r + 1 < rows ? rounded(load(from + kAttentionKeys + d)) : Word{});
+    return keys_.data();
+  }
+
+ private:
+  std::vector<Pair> weight_, rows_, keys_;
+};
+#endif
 
 template <class T>
 void gather(const GatherArgs<T>& a) {
-  std::vector<float> scratch(static_cast<size_t>(kChunk * (a.channels + kAttentionKeys)));
-  float* const keys = scratch.data() + kChunk * a.channels;
+  constexpr int64_t kKeys = kAttentionKeys;
+  constexpr int kVecs = kKeys / kLanes;
+  Factors<T> factors(a.channels);
+  const int64_t deep = factors.kDeep;
+  const auto* const weight = factors.weight(a.wk, a.channels, kKeys);
+  std::vector<float> scratch(kChunk * kKeys);
+  float* const keys = scratch.data();
   for (int64_t row = 0; row < a.rows; row += kChunk) {
     const int rows = static_cast<int>(std::min<int64_t>(kChunk, a.rows - row));
-    const float* x = floats(a.x + row * a.channels, rows * a.channels, scratch.data());
-    product(rows, kAttentionKeys, a.channels, x, a.channels, 1, a.wk, keys, false);
-    for (int64_t d = 0; d < kAttentionKeys; d += kLanes) {
-      const Vec before = load(a.largest + d);
-      Vec top = before;
-      for (int64_t i = 0; i < rows; ++i) top = larger(top, load(keys + i * kAttentionKeys + d));
-      const Vec shrink = exponential(larger(before - top, all(-87)));
-      Vec sum = load(a.sum + d) * shrink;
-      for (int64_t i = 0; i < rows; ++i) {
-        const Vec e = exponential(larger(load(keys + i * kAttentionKeys + d) - top, all(-87)));
-        sum += e;
-        store(keys + i * kAttentionKeys + d, e);
-      }
-      store(a.largest + d, top);
-      store(a.sum + d, sum);
+    const T* const x = a.x + row * a.channels;
+    product(rows, kKeys, a.channels / deep, factors.left(x, rows * a.channels), a.channels / deep, 1, weight, keys,
+            false);
+    Vec top[kVecs], sum[kVecs];
+    for (int v = 0; v < kVecs; ++v) top[v] = load(a.largest + v * kLanes);
+    for (int i = 0; i < rows; ++i)
+      for (int v = 0; v < kVecs; ++v) top[v] = larger(top[v], load(keys + i * kKeys + v * kLanes));
+    for (int v = 0; v < kVecs; ++v) {  // what was summed before is as much smaller as the largest grew
+      const Vec shrink = exponential(larger(load(a.largest + v * kLanes) - top[v], all(-87)));
+      sum[v] = load(a.sum + v * kLanes) * shrink;
       for (int k = 0; k < kLanes; ++k) {
-        if (!(top[k] > before[k])) continue;
-        float* const seen = a.seen + (d + k) * a.channels;
+        if (shrink[k] == 1) continue;
+        float* const seen = a.seen + (v * kLanes + k) * a.channels;
         for (int64_t c = 0; c < a.channels; c += kLanes) store(seen + c, load(seen + c) * shrink[k]);
       }
+      store(a.largest + v * kLanes, top[v]);
     }
-    product(kAttentionKeys, a.channels, rows, keys, 1, kAttentionKeys, x, a.seen, true);
+    for (int i = 0; i < rows; ++i) {
+      for (int v = 0; v < kVecs; ++v) {
+        float* const key = keys + i * kKeys + v * kLanes;
+        const Vec e = exponential(larger(load(key) - top[v], all(-87)));
+        sum[v] += e;
+        store(key, e);
+      }
+    }
+    for (int v = 0; v < kVecs; ++v) store(a.sum + v * kLanes, sum[v]);
+    product(static_cast<int>(kKeys), a.channels, (rows + deep - 1) / deep, factors.keys(keys, rows), 1, kKeys,
+            factors.right(x, rows, a.channels), a.seen, true);
   }
 }
 
 template <class T>
 void matrix(const MatrixArgs<T>& a) {
-  std::vector<float> scratch(static_cast<size_t>(2 * kChunk * a.channels));
-  float* const made = scratch.data() + kChunk * a.channels;
+  Factors<T> factors(a.channels);
+  const int64_t deep = factors.kDeep;
+  const auto* const weight = factors.weight(a.matrix, a.channels, a.channels);
+  std::vector<float> made(static_cast<size_t>(kChunk * a.channels));
   for (int64_t row = 0; row < a.rows; row += kChunk) {
     const int rows = static_cast<int>(std::min<int64_t>(kChunk, a.rows - row));
-    const int64_t at = row * a.channels;
-    const float* x = floats(a.x + at, rows * a.channels, scratch.data());
-    product(rows, a.channels, a.channels, x, a.channels, 1, a.matrix, made, false);
+    const T* const x = a.x + row * a.channels;
+    product(rows, a.channels, a.channels / deep, factors.left(x, rows * a.channels), a.channels / deep, 1, weight,
+            made.data(), false);
+    T* const out = a.out + row * a.channels;
     for (int64_t i = 0; i < rows * a.channels; i += a.channels)
       for (int64_t c = 0; c < a.channels; c += kLanes)
-        store(a.out + at + i + c, load(made + i + c) + load(a.bias + c));
+        store(out + i + c, load(x + i + c) + load(made.data() + i + c) + load(a.bias + c));
   }
 }
 

@@ -59,8 +59,10 @@ void clear(const torch::Tensor& x, const torch::Tensor& mask) {
 
 // Of one item: per channel what turns the convolution's answer into a normalised one.
 template <class T>
-std::pair<std::vector<float>, std::vector<float>> normaliser(const T* x, int64_t rows, int64_t channels, int64_t groups,
-                                                             const float* gain, const float* bias) {
+std::pair<std::vector<float>, std::vector<float>> normaliser(const FastBlock& block, const T* x, int64_t rows,
+                                                             int64_t channels, int64_t absent) {
+  const float *const gain = block.gain.data_ptr<float>(), *const bias = block.bias.data_ptr<float>();
+  const float* const alone = block.conv_bias.data_ptr<float>();  // what the convolution says of zeros
   const auto size = static_cast<size_t>(channels);
   std::vector<double> sums(kSlices * 2 * size);
   sliced(rows, [&](int64_t slice, int64_t first, int64_t count) {
@@ -68,14 +70,18 @@ std::pair<std::vector<float>, std::vector<float>> normaliser(const T* x, int64_t
     kernels<T>().moments({x + first * channels, count, channels, sum, sum + channels});
   });
   std::vector<float> scale(size), shift(size);
-  const int64_t each = channels / groups;
-  for (int64_t group = 0; group < groups; ++group) {
+  const int64_t each = channels / block.groups;
+  for (int64_t group = 0; group < block.groups; ++group) {
     double sum = 0, square = 0;
     for (int64_t slice = 0; slice < kSlices; ++slice) {
       const double* const from = sums.data() + slice * 2 * channels + group * each;
       for (int64_t c = 0; c < each; ++c) sum += from[c], square += from[c + channels];
     }
-    const double count = static_cast<double>(rows * each), mean = sum / count;
+    for (int64_t c = group * each; c < (group + 1) * each; ++c) {
+      sum += static_cast<double>(absent) * alone[c];
+      square += static_cast<double>(absent) * alone[c] * alone[c];
+    }
+    const double count = static_cast<double>((rows + absent) * each), mean = sum / count;
     const double invert = 1 / std::sqrt(std::max(square / count - mean * mean, 0.) + 1e-5);
     for (int64_t c = group * each; c < (group + 1) * each; ++c) {
       const auto at = static_cast<size_t>(c);
@@ -90,31 +96,39 @@ torch::Tensor in_float(const torch::Tensor& weight) { return weight.detach().to(
 
 torch::Tensor halved(const torch::Tensor& mask) { return mask.slice(3, 0, std::nullopt, 2).contiguous(); }
 
+// Up to the last frame of any item, and one column more at the coarsest level: there the convolutions of every level
+// still see a frame.
+int64_t columns_needed(const torch::Tensor& mask) {
+  const torch::Tensor frames = mask.flatten(0, 2).amax(0).nonzero();
+  const int64_t last = frames.size(0) == 0 ? 0 : frames[-1].item<int64_t>() + 1;
+  return std::min(mask.size(3), 4 * ((last + 3) / 4 + 1));
+}
+
 }  // namespace
 
 FastBlock::FastBlock(const UNetBlock& block, torch::ScalarType type)
     : conv(block->conv, type),
+      conv_bias(block->conv->bias.detach().to(type).to(torch::kFloat).contiguous()),
       gain(in_float(block->norm->weight)),
       bias(in_float(block->norm->bias)),
       groups(block->norm->options.num_groups()) {}
 
-torch::Tensor FastBlock::operator()(const torch::Tensor& x, const torch::Tensor& mask, const torch::Tensor& extra,
+torch::Tensor FastBlock::operator()(const torch::Tensor& x, const FastFrames& frames, const torch::Tensor& extra,
                                     const torch::Tensor& residual) {
   const torch::Tensor h = conv(x).contiguous(at::MemoryFormat::ChannelsLast);
   const int64_t channels = h.size(1), width = h.size(3), rows = h.size(2) * width;
   typed(h, [&]<class T>(T* data) {
     for (int64_t item = 0; item < h.size(0); ++item) {
       T* const own = at_item(data, h, item);
-      const auto [scale, shift] =
-          normaliser(own, rows, channels, groups, gain.data_ptr<float>(), bias.data_ptr<float>());
+      const auto [scale, shift] = normaliser(*this, own, rows, channels, frames.absent);
       const T* const other =
           residual.defined() ? at_item(static_cast<const T*>(residual.data_ptr()), h, item) : nullptr;
       const float* const more = extra.defined() ? extra.data_ptr<float>() + item * channels : nullptr;
       const float *const scales = scale.data(), *const shifts = shift.data();
       sliced(rows, [&](int64_t, int64_t first, int64_t count) {
         const int64_t at = first * channels;
-        kernels<T>().mish({own + at, own + at, other ? other + at : nullptr, scales, shifts, more, mask_of(mask, item),
-                           width, first, count, channels});
+        kernels<T>().mish({own + at, own + at, other ? other + at : nullptr, scales, shifts, more,
+                           mask_of(frames.mask, item), width, first, count, channels});
       });
     }
   });
@@ -129,9 +143,9 @@ FastResnet::FastResnet(const UNetResnet& resnet, torch::ScalarType type)
   if (resnet->res_conv) res_conv.emplace(resnet->res_conv, type);
 }
 
-torch::Tensor FastResnet::operator()(const torch::Tensor& x, const torch::Tensor& mask, const torch::Tensor& time) {
-  const torch::Tensor h = block1(x, mask, torch::nn::functional::linear(time, time_weight, time_bias), {});
-  return block2(h, mask, {}, res_conv ? (*res_conv)(x) : x);
+torch::Tensor FastResnet::operator()(const torch::Tensor& x, const FastFrames& frames, const torch::Tensor& time) {
+  const torch::Tensor h = block1(x, frames, torch::nn::functional::linear(time, time_weight, time_bias), {});
+  return block2(h, frames, {}, res_conv ? (*res_conv)(x) : x);
 }
 
 FastAttention::FastAttention(const UNetAttention& attention)
@@ -144,13 +158,19 @@ FastAttention::FastAttention(const UNetAttention& attention)
   to_out = in_float(attention->to_out->weight).view({-1, heads, head}).transpose(0, 1).contiguous();
 }
 
-void FastAttention::operator()(torch::Tensor& x) const {
+void FastAttention::operator()(torch::Tensor& x, int64_t absent) const {
   const int64_t channels = x.size(1), rows = x.size(2) * x.size(3), keys = kAttentionKeys;
   typed(x, [&]<class T>(T* data) {
     for (int64_t item = 0; item < x.size(0); ++item) {
       T* const own = at_item(data, x, item);
-      const torch::Tensor largest = torch::full({kSlices, keys, 1}, -std::numeric_limits<float>::infinity());
-      const torch::Tensor sum = torch::zeros({kSlices, keys, 1}), seen = torch::zeros({kSlices, keys, channels});
+      // One more than the slices: the absent pixels, whose keys and colours are 0.
+      const torch::Tensor largest = torch::full({kSlices + 1, keys, 1}, -std::numeric_limits<float>::infinity());
+      const torch::Tensor sum = torch::zeros({kSlices + 1, keys, 1});
+      const torch::Tensor seen = torch::zeros({kSlices + 1, keys, channels});
+      if (absent > 0) {
+        largest[kSlices].zero_();
+        sum[kSlices].fill_(absent);
+      }
       sliced(rows, [&](int64_t slice, int64_t first, int64_t count) {
         if (count == 0) return;
         kernels<T>().gather({own + first * channels, count, channels, to_k.data_ptr<float>(),
@@ -161,7 +181,7 @@ void FastAttention::operator()(torch::Tensor& x) const {
       const torch::Tensor mean = ((weight * seen).sum(0) / (weight * sum).sum(0)).view({to_q.size(0), -1, channels});
       const torch::Tensor context = torch::matmul(mean, to_v).transpose(1, 2);                  // [head][e][d]
       const torch::Tensor change = torch::matmul(torch::matmul(to_out, context), to_q).sum(0);  // [out][in]
-      const torch::Tensor matrix = (gain * change.t() + torch::eye(channels)).contiguous(), shift = gain * bias;
+      const torch::Tensor matrix = (gain * change.t()).contiguous(), shift = gain * bias;
       sliced(rows, [&](int64_t, int64_t first, int64_t count) {
         T* const at = own + first * channels;
         kernels<T>().matrix({at, at, count, channels, matrix.data_ptr<float>(), shift.data_ptr<float>()});
@@ -197,35 +217,38 @@ torch::Tensor UNetFast::operator()(const torch::Tensor& image, const torch::Tens
     if (tap) tap(name, value);
   };
   const torch::Tensor now = torch::mish(time);
-  std::vector<torch::Tensor> masks = {mask.to(torch::kFloat).contiguous()}, skips;
-  torch::Tensor h = (image * mask).to(type_).contiguous(at::MemoryFormat::ChannelsLast);
+  const int64_t width = tap ? image.size(3) : columns_needed(mask);
+  std::vector<FastFrames> frames = {
+      {mask.narrow(3, 0, width).to(torch::kFloat).contiguous(), (image.size(3) - width) * image.size(2)}};
+  std::vector<torch::Tensor> skips;
+  torch::Tensor h = (image.narrow(3, 0, width) * frames[0].mask).to(type_).contiguous(at::MemoryFormat::ChannelsLast);
+  const auto attend = [&](const FastAttention& attention, const std::string& name) {
+    attention(h, frames.back().absent);
+    seen(name, h);
+    clear(h, frames.back().mask);
+  };
   const auto level = [&](FastLevel& part, const std::string& name) {
-    h = part.first(h, masks.back(), now);
+    h = part.first(h, frames.back(), now);
     seen(name + ".0", h);
-    clear(h, masks.back());
-    h = part.second(h, masks.back(), now);
+    clear(h, frames.back().mask);
+    h = part.second(h, frames.back(), now);
     seen(name + ".1", h);
-    part.attention(h);
-    seen(name + ".2", h);
-    clear(h, masks.back());
+    attend(part.attention, name + ".2");
   };
   for (size_t i = 0; i < downs_.size(); ++i) {
     const std::string name = "downs." + std::to_string(i);
     level(downs_[i], name);
-    if (!downs_[i].change) continue;
     if (i > 0) skips.push_back(h);
+    if (!downs_[i].change) continue;
     h = (*downs_[i].change)(h);
     seen(name + ".3", h);
-    masks.push_back(halved(masks.back()));
-    clear(h, masks.back());
+    frames.push_back({halved(frames.back().mask), frames.back().absent / 4});
+    clear(h, frames.back().mask);
   }
-  skips.push_back(h);
-  h = mid_block1_(h, masks.back(), now);
+  h = mid_block1_(h, frames.back(), now);
   seen("mid_block1", h);
-  mid_attn_(h);
-  seen("mid_attn", h);
-  clear(h, masks.back());
-  h = mid_block2_(h, masks.back(), now);
+  attend(mid_attn_, "mid_attn");
+  h = mid_block2_(h, frames.back(), now);
   seen("mid_block2", h);
   for (size_t i = 0; i < ups_.size(); ++i) {
     const std::string name = "ups." + std::to_string(i);
@@ -234,12 +257,13 @@ torch::Tensor UNetFast::operator()(const torch::Tensor& image, const torch::Tens
     level(ups_[i], name);
     h = (*ups_[i].change)(h);
     seen(name + ".3", h);
-    masks.pop_back();
-    clear(h, masks.back());
+    frames.pop_back();
+    clear(h, frames.back().mask);
   }
-  h = final_block_(h, masks.back(), {}, {});
+  h = final_block_(h, frames.back(), {}, {});
   seen("final_block", h);
-  return (final_conv_(h).to(torch::kFloat) * mask).squeeze(1);
+  const torch::Tensor made = (final_conv_(h).to(torch::kFloat) * frames.back().mask).squeeze(1);
+  return width == image.size(3) ? made : torch::constant_pad_nd(made, {0, image.size(3) - width});
 }
 
 }  // namespace fastsag::model
