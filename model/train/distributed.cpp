@@ -9,6 +9,11 @@
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
+// Between GPUs, where this LibTorch and this machine have it.
+#if defined(USE_C10D_NCCL) && __has_include(<nccl.h>) && __has_include(<cuda_runtime_api.h>)
+#define FASTSAG_NCCL
+#include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
+#endif
 #pragma GCC diagnostic pop
 #endif
 
@@ -36,10 +41,10 @@ int environment_number(const char* name, int lowest, int highest) {
 #ifdef FASTSAG_GLOO
 
 struct Group::Backend {
-  c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo;
+  c10::intrusive_ptr<c10d::Backend> peers;
 };
 
-Group Group::from_environment() {
+Group Group::from_environment(torch::DeviceType device) {
   Group group;
   if (!std::getenv("WORLD_SIZE")) return group;
   group.world_ = environment_number("WORLD_SIZE", 1, 4096);
@@ -55,10 +60,20 @@ Group Group::from_environment() {
   store_options.timeout = std::chrono::seconds(120);
   try {
     auto store = c10::make_intrusive<c10d::TCPStore>(address, store_options);
+    group.backend_ = std::make_unique<Backend>();
+#ifdef FASTSAG_NCCL
+    if (device == torch::kCUDA) {
+      auto nccl = c10d::ProcessGroupNCCL::Options::create();
+      nccl->timeout = std::chrono::minutes(60);  // as below
+      group.backend_->peers =
+          c10::make_intrusive<c10d::ProcessGroupNCCL>(std::move(store), group.rank_, group.world_, std::move(nccl));
+      return group;
+    }
+#endif
+    if (device != torch::kCPU) throw Error("this build has no NCCL: train on a GPU in one process");
     auto options = c10d::ProcessGroupGloo::Options::create(std::chrono::minutes(60));  // the first rank validates alone
     options->devices.push_back(c10d::ProcessGroupGloo::createDefaultDevice());
-    group.backend_ = std::make_unique<Backend>();
-    group.backend_->gloo =
+    group.backend_->peers =
         c10::make_intrusive<c10d::ProcessGroupGloo>(std::move(store), group.rank_, group.world_, std::move(options));
   } catch (const c10::Error& error) {
     throw Error("rank " + std::to_string(group.rank_) + " cannot reach the others at " + address + ":" +
@@ -70,21 +85,21 @@ Group Group::from_environment() {
 void Group::average(torch::Tensor& flat) {
   if (!backend_) return;
   std::vector<torch::Tensor> tensors{flat};
-  backend_->gloo->allreduce(tensors)->wait();
+  backend_->peers->allreduce(tensors)->wait();
   flat.div_(world_);
 }
 
 void Group::broadcast(torch::Tensor& flat) {
   if (!backend_) return;
   std::vector<torch::Tensor> tensors{flat};
-  backend_->gloo->broadcast(tensors)->wait();
+  backend_->peers->broadcast(tensors)->wait();
 }
 
 #else
 
 struct Group::Backend {};
 
-Group Group::from_environment() {
+Group Group::from_environment(torch::DeviceType) {
   if (std::getenv("WORLD_SIZE") && environment_number("WORLD_SIZE", 1, 4096) > 1) {
     throw Error("this build trains in one process only: Gloo's headers (Debian: libgloo-dev) were not there");
   }

@@ -1,7 +1,7 @@
 #pragma once
 // Training in several processes, one a core: two torch threads in one process are far slower than one thread in each
 // of two. Ranks find each other by torchrun's environment variables (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT) and
-// average through c10d's Gloo.
+// average through c10d's Gloo, on GPUs through its NCCL.
 //
 // Threads: each process uses a Group from one thread. Every rank makes the same calls in the same order.
 // Errors: fastsag::Error where the variables make no sense or nobody answers; c10d's own where a peer goes away.
@@ -16,7 +16,8 @@ namespace fastsag::model {
 class Group {
  public:
   Group();  // one process, nobody to talk to
-  static Group from_environment();
+  // `device`: where the tensors will lie.
+  static Group from_environment(torch::DeviceType device = torch::kCPU);
   Group(Group&&) noexcept;
   Group& operator=(Group&&) noexcept;
   ~Group();

@@ -21,7 +21,8 @@ static std::string last_name(const std::filesystem::path& path) {
 }
 
 // What goes out with the weights: the command, with folders of this machine shortened to their names.
-static Metadata about(std::vector<std::string> command, const std::string& data, int processes) {
+static Metadata about(std::vector<std::string> command, const TrainConfig& config, const std::string& data,
+                      int processes) {
   for (std::string& word : command) {
     if (word.find('/') != std::string::npos) word = last_name(word);
   }
@@ -32,7 +33,7 @@ static Metadata about(std::vector<std::string> command, const std::string& data,
           {"data", last_name(data)},
           {"date", date.data()},
           {"processes", std::to_string(processes)},
-          {"format", "fastsag.lite.1"}};
+          {"format", config.part.contains("paper") ? "fastsag.paper.1" : "fastsag.lite.1"}};
 }
 
 // Activations are as large in every step: without this glibc hands them back to the system and takes them again, and a
@@ -74,12 +75,12 @@ int main(int argc, char** argv) try {
   torch::set_num_threads(1);
   keep_memory();
 
-  Group group = Group::from_environment();
+  Group group = Group::from_environment(config.device == "cuda" ? torch::kCUDA : torch::kCPU);
   torch::manual_seed(config.seed);
   Trainer trainer(config, make_parts(config, data), group, trainer_paths(out));
   if (resume) trainer.resume();
   if (trainer.run(stop)) {
-    trainer.release(about(command, data, group.world()));
+    trainer.release(about(command, config, data, group.world()));
   } else if (group.first()) {
     std::cerr << "\nstopped and saved; the same command with --resume goes on\n";
   }

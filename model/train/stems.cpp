@@ -21,7 +21,8 @@ constexpr size_t kValidateEvery = 20;
 
 SndfileHandle open_sound(const fs::path& file) {
   SndfileHandle sound(file.string());
-  if (!sound) throw Error(file.string() + " cannot be read as a sound file: " + sound.strError());
+  if (sound.error() != SF_ERR_NO_ERROR || sound.samplerate() <= 0)
+    throw Error(file.string() + " cannot be read as a sound file: " + sound.strError());
   return sound;
 }
 

@@ -120,10 +120,12 @@ void Trainee::flatten() {
 }
 
 double Trainee::clip_gradients() {
-  const double whole = gradients_.norm().item<float>();
+  // In double: over millions of numbers the sum of squares in float is off by 1e-3.
+  const auto norm_of = [](const torch::Tensor& x) { return torch::norm(x, 2, torch::kDouble).item<double>(); };
+  const double whole = norm_of(gradients_);
   if (options_.clip <= 0 || !std::isfinite(whole)) return whole;
   for (torch::Tensor& group : clipped_) {
-    const double norm = group.norm().item<float>();
+    const double norm = norm_of(group);
     if (norm > options_.clip) group.mul_(options_.clip / norm);
   }
   return whole;

@@ -1,0 +1,142 @@
+// Which clips FastSAG's recipe takes of a folder, and what it makes of them.
+#include "model/train/stems.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+
+#include "dsp/error.h"
+#include "model/train/paper_examples.h"
+#include "tests/model/stem_files.h"
+#include "tests/support/scratch.h"
+
+namespace fastsag::model {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using test::write_stem;
+
+std::vector<std::string> names_of(const std::vector<Stems>& songs) {
+  std::vector<std::string> names;
+  for (const Stems& song : songs) names.push_back(song.name);
+  return names;
+}
+
+TEST(Stems, PairsByNameAndDemucsFolders) {
+  const test::Scratch folder;
+  write_stem(folder / "b_vocals.flac", 1);
+  write_stem(folder / "b_no_vocals.flac", 1);
+  write_stem(folder / "htdemucs" / "A Song" / "vocals.wav", 2, 44100, .3, 2);
+  write_stem(folder / "htdemucs" / "A Song" / "no_vocals.wav", 1, 44100, .3, 2);
+  write_stem(folder / "cover.wav", 1);  // belongs to nobody
+  const auto songs = find_stems(folder.path());
+  EXPECT_THAT(names_of(songs), ElementsAre("b", "htdemucs/A Song"));
+  EXPECT_EQ(songs[1].vocals, folder / "htdemucs" / "A Song" / "vocals.wav");
+  EXPECT_EQ(songs[1].rate, 44100);
+  EXPECT_EQ(songs[1].samples, 44100);  // of the shorter stem
+}
+
+TEST(Stems, WhatCannotBeAPairIsToldByName) {
+  const test::Scratch folder;
+  const auto error = [&] {
+    try {
+      find_stems(folder.path());
+    } catch (const Error& thrown) {
+      return std::string(thrown.what());
+    }
+    return std::string("none");
+  };
+  write_stem(folder / "a_no_vocals.wav", 1);
+  EXPECT_THAT(error(), HasSubstr("a_vocals.wav"));
+  write_stem(folder / "a_vocals.wav", 1, 48000);
+  EXPECT_THAT(error(), HasSubstr("48000 Hz, its other stem of 24000"));
+  std::filesystem::remove(folder / "a_vocals.wav");
+  std::ofstream(folder / "a_vocals.wav") << "no sound";
+  EXPECT_THAT(error(), HasSubstr("a_vocals.wav cannot be read"));
+}
+
+TEST(Stems, TwoMeaningsOfTheThreshold) {
+  // 10^(-25/20) = .0562; the code's natural logarithm asks for e^-2.5 = .0821.
+  EXPECT_TRUE(loud_enough(.0563, true));
+  EXPECT_FALSE(loud_enough(.0562, true));
+  EXPECT_TRUE(loud_enough(.0821, false));
+  EXPECT_FALSE(loud_enough(.0820, false));
+  EXPECT_FALSE(loud_enough(0, true));
+}
+
+TEST(Stems, ClipsAreWholePiecesWhereBothStemsAreLoud) {
+  const test::Scratch folder;
+  for (const char* name : {"a", "b", "c"}) {
+    write_stem(folder / (name + std::string("_no_vocals.wav")), 35);
+    write_stem(folder / (name + std::string("_vocals.wav")), 35, 24000, name[0] == 'c' ? .1 : .3);  // RMS .07, .21
+  }
+  std::ofstream(folder / "b.json") << R"({"split": "validate"})";
+  std::ofstream(folder / "a.json") << R"({"split": "train"})";
+  std::ofstream(folder / "c.json") << R"({"split": "train"})";
+  const StemCorpus paper(folder.path(), true), code(folder.path(), false);
+  EXPECT_EQ(paper.validate().size(), 3u);
+  EXPECT_EQ(paper.validate()[0].song->name, "b");
+  EXPECT_EQ(paper.train().size(), 6u);
+  EXPECT_EQ(code.train().size(), 3u);  // without c, whose -23 dB the code takes for quieter
+  EXPECT_EQ(paper.train()[1].begin, 10 * 24000);
+  EXPECT_EQ(paper.train()[1].samples, 10 * 24000);
+  // The levels were kept: they are used where the files are the same, and measured anew where one changed.
+  EXPECT_TRUE(std::filesystem::exists(folder / "clip_levels.json"));
+  write_stem(folder / "a_vocals.wav", 35, 24000, .001);
+  EXPECT_EQ(StemCorpus(folder.path(), true).train().size(), 3u);
+}
+
+TEST(Stems, WithoutASaidSplitEveryTwentiethSongValidates) {
+  const test::Scratch folder;
+  for (int i = 10; i < 32; ++i) {
+    for (const char* stem : {"_vocals.wav", "_no_vocals.wav"}) write_stem(folder / (std::to_string(i) + stem), 10, 2000);
+  }
+  const StemCorpus corpus(folder.path(), true);
+  ASSERT_EQ(corpus.validate().size(), 2u);
+  EXPECT_EQ(corpus.validate()[0].song->name, "10");
+  EXPECT_EQ(corpus.validate()[1].song->name, "30");
+  EXPECT_EQ(corpus.train().size(), 20u);
+}
+
+TEST(PaperExamples, NoiseOfTheRecipe) {
+  int loud = 0;
+  for (uint64_t i = 0; i < 400; ++i) {
+    std::vector<float> voice(2000);
+    voice[5] = -.5f;  // its peak rules the second noise
+    Chance chance{i};
+    add_noise(voice, chance);
+    double sum = 0;
+    for (size_t k = 10; k < voice.size(); ++k) sum += static_cast<double>(voice[k]) * voice[k];
+    const double deviation = std::sqrt(sum / 1990);
+    EXPECT_GT(deviation, .009);
+    EXPECT_LT(deviation, std::hypot(.01, .05) * 1.1);  // 1.1: of 1990 draws, six deviations
+    loud += deviation > .0115;  // a second noise of .0057 or more, 89 % of those
+  }
+  EXPECT_NEAR(loud / 400.0, .3 * .886, .08);  // binomial deviation .022
+}
+
+TEST(PaperExamples, LevelOfTheWholeClipThenCropThenRate) {
+  const test::Scratch folder;
+  // 15 s in one clip: the second half twice as loud, so that a crop of the first alone stays below the level.
+  for (const char* stem : {"a_vocals.wav", "a_no_vocals.wav", "b_vocals.wav", "b_no_vocals.wav"})
+    write_stem(folder / stem, 15, 44100, .3, 1, /*louder_from=*/12);
+  const StemCorpus corpus(folder.path(), true);
+  PaperTask task;
+  float lowest = 1, highest = 0;
+  for (uint64_t i = 0; i < 12; ++i) {
+    const PaperExamples example = make_example(task, corpus.train()[0], false, Chance{i});
+    ASSERT_EQ(example.voice_wave.size(1), 240000);
+    EXPECT_EQ(example.batch.mel.size(2), 937);
+    const float peak = example.voice_wave.abs().max().item<float>();
+    lowest = std::min(lowest, peak), highest = std::max(highest, peak);
+    EXPECT_TRUE(torch::equal(example.voice_wave, example.accompaniment_wave));  // the same place
+  }
+  EXPECT_NEAR(lowest, .4, .02);   // a crop that ends before 12 s
+  EXPECT_NEAR(highest, .8, .04);  // resampling may overshoot
+}
+
+}  // namespace
+}  // namespace fastsag::model
