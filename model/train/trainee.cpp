@@ -120,7 +120,7 @@ void Trainee::flatten() {
 }
 
 double Trainee::clip_gradients() {
-  // In double: over millions of numbers the sum of squares in float is off by 1e-3.
+  // In double: over millions of numbers the sum of squares in float is off by 1e-4.
   const auto norm_of = [](const torch::Tensor& x) { return torch::norm(x, 2, torch::kDouble).item<double>(); };
   const double whole = norm_of(gradients_);
   if (options_.clip <= 0 || !std::isfinite(whole)) return whole;

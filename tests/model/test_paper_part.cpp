@@ -145,6 +145,20 @@ TEST_F(PaperTraining, APresetThatCannotBeTrainedIsToldSo) {
   EXPECT_THAT(error_with("84", "85"), testing::HasSubstr("semantic_channels is 85, its front end makes 84"));
 }
 
+TEST(PaperConfigs, ThoseThatAreShippedSayTheRecipe) {
+  const std::filesystem::path folder = std::filesystem::path(FASTSAG_SOURCE) / "configs/train";
+  const PartConfig paper = load_train_config(folder / "paper.toml").part.at("paper");
+  EXPECT_EQ(paper.batch, 28);
+  EXPECT_EQ(paper.learning_rate, 1e-4);
+  EXPECT_EQ(paper.ema, 0);
+  EXPECT_FALSE(paper.paper.paper_level);  // the code's definition made the published clips
+  EXPECT_EQ(load_preset_file(paper.paper.preset).sizes.semantic_channels, 768);
+  const PartConfig small = load_train_config(folder / "small.toml", {"paper.level=code"}).part.at("paper");
+  EXPECT_FALSE(small.paper.paper_level);
+  EXPECT_EQ(load_preset_file(small.paper.preset).sizes.unet_dim, 16);
+  EXPECT_THROW(load_train_config(folder / "lite.toml", {"chord.level=code"}), Error);  // a key of the paper's part only
+}
+
 TEST(Prefetch, TheNextBatchIsReadyWhenItIsAskedFor) {
   std::atomic<int> made{0};
   Prefetch<int64_t> prefetch(
