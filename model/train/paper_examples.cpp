@@ -76,8 +76,7 @@ PaperExamples make_example(const PaperTask& task, const Clip& clip, bool noise, 
   std::vector<float> mel = dsp::mel(accompaniment);
   dsp::normalise(mel);
   const auto frames = static_cast<int64_t>(mel.size()) / dsp::kMelBands;
-  example.batch.mel =
-      torch::from_blob(mel.data(), {1, dsp::kMelBands, frames}).narrow(2, 0, task.sizes.frames).clone();
+  example.batch.mel = torch::from_blob(mel.data(), {1, dsp::kMelBands, frames}).narrow(2, 0, task.sizes.frames).clone();
   int64_t feature_frames = mert_frames(std::ssize(voice));
   if (task.semitones) {
     example.batch.voice = semitone_features(voice, task.normalised).unsqueeze(0);

@@ -1,6 +1,6 @@
 #pragma once
-// FastSAG of the paper's form in training: semantic WaveNet, prior WaveNet, U-Net (and the Perceiver) as one part, whose
-// three losses are summed, with the published recipe as its own options.
+// FastSAG of the paper's form in training: semantic WaveNet, prior WaveNet, U-Net (and the Perceiver) as one part,
+// whose three losses are summed, with the published recipe as its own options.
 //
 // Its released tensors have the published names, so model/paper/accompanist.h loads the file as it is. The network's
 // sizes, front end and condition are those of the preset that the recipe names: what is trained is what will run.

@@ -17,10 +17,10 @@ struct PartOptions {
   double learning_rate = 2e-3;
   double beta1 = 0.9, beta2 = 0.98;
   double weight_decay = 0;
-  int64_t warmup = 50;      // steps, linear; cosine to nothing afterwards
+  int64_t warmup = 50;         // steps, linear; cosine to nothing afterwards
   bool constant_rate = false;  // after the warm-up, in place of the cosine
-  double ema = 0.998;       // 0: none, the last weights are validated and released
-  double clip = 1;          // gradient norm, of each of Part::clipped(); 0: none
+  double ema = 0.998;          // 0: none, the last weights are validated and released
+  double clip = 1;             // gradient norm, of each of Part::clipped(); 0: none
 };
 
 struct BatchKey {
@@ -40,7 +40,8 @@ class Part {
   virtual int64_t batch() const { return 1; }  // windows a step and process, for the progress line
   // A batch may come in pieces, whose gradients add up: then memory holds one at a time.
   virtual int64_t pieces() const { return 1; }
-  // Parameters whose names begin so are clipped together, apart from the others; a parameter of no group is not clipped.
+  // Parameters whose names begin so are clipped together, apart from the others; a parameter of no group is not
+  // clipped.
   virtual std::vector<std::string> clipped() const { return {""}; }
   // The loss of the batch that belongs to this key; also what is worth logging ("loss" is added by the trainer).
   // Of a piece: its share of both, so that the sum over the pieces is the batch's.

@@ -38,10 +38,12 @@ Stems stems_of(const fs::path& folder, const fs::path& no_vocals) {
   Stems stems;
   stems.no_vocals = no_vocals;
   stems.vocals = no_vocals.parent_path() / (start + "vocals" + no_vocals.extension().string());
-  const fs::path name = start.empty() ? no_vocals.parent_path() : no_vocals.parent_path() / start.substr(0, start.size() - 1);
+  const fs::path name =
+      start.empty() ? no_vocals.parent_path() : no_vocals.parent_path() / start.substr(0, start.size() - 1);
   stems.name = name.lexically_relative(folder).string();
   if (!fs::is_regular_file(stems.vocals))
-    throw Error(no_vocals.string() + " has no " + stems.vocals.filename().string() + " beside it; both stems are needed");
+    throw Error(no_vocals.string() + " has no " + stems.vocals.filename().string() +
+                " beside it; both stems are needed");
   const SndfileHandle voice = open_sound(stems.vocals), rest = open_sound(no_vocals);
   stems.rate = voice.samplerate();
   stems.samples = std::min(voice.frames(), rest.frames());
@@ -105,7 +107,8 @@ std::vector<Levels> levels_of(const fs::path& folder, const std::vector<Stems>& 
   }
   for (auto& worker : workers) worker.get();
   for (const size_t i : missing) {
-    known[songs[i].name] = {{"stamp", stamp_of(songs[i])}, {"vocals", levels[i].vocals}, {"no_vocals", levels[i].no_vocals}};
+    known[songs[i].name] = {
+        {"stamp", stamp_of(songs[i])}, {"vocals", levels[i].vocals}, {"no_vocals", levels[i].no_vocals}};
   }
   try {
     AtomicFile out(file);
@@ -167,7 +170,8 @@ StemCorpus::StemCorpus(const fs::path& folder, bool paper_level) : songs_(find_s
     const int64_t piece = kClipSeconds * song.rate;
     for (int64_t p = 0; p < pieces; ++p) {
       const auto at = static_cast<size_t>(p);
-      if (!loud_enough(levels[i].vocals[at], paper_level) || !loud_enough(levels[i].no_vocals[at], paper_level)) continue;
+      if (!loud_enough(levels[i].vocals[at], paper_level) || !loud_enough(levels[i].no_vocals[at], paper_level))
+        continue;
       (split == "train" ? train_ : validate_).push_back({&song, p * piece, pieces == 1 ? song.samples : piece});
     }
   }

@@ -1,5 +1,6 @@
 #pragma once
-// Songs as two stems, and the clips of them that FastSAG is trained on: ten seconds in which both stems are loud enough.
+// Songs as two stems, and the clips of them that FastSAG is trained on: ten seconds in which both stems are loud
+// enough.
 //
 // Accepted as they come: NAME_vocals.EXT with NAME_no_vocals.EXT, and Demucs' own folders, NAME/vocals.EXT with
 // NAME/no_vocals.EXT, at any depth, any format and rate that libsndfile reads. Songs are cut into whole pieces of ten

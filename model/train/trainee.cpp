@@ -163,8 +163,8 @@ StepResult Trainee::train_step(const std::atomic<bool>& stop) {
 
   const torch::NoGradGuard no_grad;
   const auto extras = bucket_.narrow(0, weights_.numel(), kExtras);
-  extras.copy_(torch::tensor({static_cast<float>(own_loss),
-                              static_cast<float>(seconds_since(begin)), stop ? 1.f : 0.f}));
+  extras.copy_(
+      torch::tensor({static_cast<float>(own_loss), static_cast<float>(seconds_since(begin)), stop ? 1.f : 0.f}));
   group_.average(bucket_);
   const torch::Tensor told = extras.to(torch::kCPU);
   result.figures["loss"] = told[0].item<float>();

@@ -94,7 +94,8 @@ TEST_F(PaperTraining, ResumedGivesTheSameCurveAndTheReleasedFileIsThePublishedFo
   run(folder_ / "straight", 4, false);
   run(folder_ / "broken", 2, false);
   run(folder_ / "broken", 4, true);
-  const SafetensorsFile one(folder_ / "straight" / "weights.safetensors"), other(folder_ / "broken" / "weights.safetensors");
+  const SafetensorsFile one(folder_ / "straight" / "weights.safetensors"),
+      other(folder_ / "broken" / "weights.safetensors");
   for (const TensorInfo& info : one.header().tensors)
     EXPECT_TRUE(torch::equal(read_tensor(one, info), read_tensor(other, *other.header().find(info.name)))) << info.name;
   EXPECT_TRUE(one.header().find("decoder.estimator.mlp.0.weight"));
@@ -188,7 +189,8 @@ TEST(Clipping, GroupsAreClippedApartAndOthersNotAtAll) {
   const std::atomic<bool> stop{false};
   trainee.train_step(stop);
   auto& net = static_cast<Grouped&>(trainee.part()).net;
-  const double first = std::hypot(net->first->weight.grad().norm().item<double>(), net->first->bias.grad().norm().item<double>());
+  const double first =
+      std::hypot(net->first->weight.grad().norm().item<double>(), net->first->bias.grad().norm().item<double>());
   EXPECT_NEAR(first, 1e-3, 1e-6);
   EXPECT_NEAR(net->last->weight.grad().norm().item<double>(), 1e-3, 1e-6);
   EXPECT_GT(net->last->bias.grad().norm().item<double>(), 2e-3);  // of no group

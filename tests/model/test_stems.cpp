@@ -15,9 +15,9 @@
 namespace fastsag::model {
 namespace {
 
+using test::write_stem;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using test::write_stem;
 
 std::vector<std::string> names_of(const std::vector<Stems>& songs) {
   std::vector<std::string> names;
@@ -92,7 +92,8 @@ TEST(Stems, ClipsAreWholePiecesWhereBothStemsAreLoud) {
 TEST(Stems, WithoutASaidSplitEveryTwentiethSongValidates) {
   const test::Scratch folder;
   for (int i = 10; i < 32; ++i) {
-    for (const char* stem : {"_vocals.wav", "_no_vocals.wav"}) write_stem(folder / (std::to_string(i) + stem), 10, 2000);
+    for (const char* stem : {"_vocals.wav", "_no_vocals.wav"})
+      write_stem(folder / (std::to_string(i) + stem), 10, 2000);
   }
   const StemCorpus corpus(folder.path(), true);
   ASSERT_EQ(corpus.validate().size(), 2u);
@@ -113,7 +114,7 @@ TEST(PaperExamples, NoiseOfTheRecipe) {
     const double deviation = std::sqrt(sum / 1990);
     EXPECT_GT(deviation, .009);
     EXPECT_LT(deviation, std::hypot(.01, .05) * 1.1);  // 1.1: of 1990 draws, six deviations
-    loud += deviation > .0115;  // a second noise of .0057 or more, 89 % of those
+    loud += deviation > .0115;                         // a second noise of .0057 or more, 89 % of those
   }
   EXPECT_NEAR(loud / 400.0, .3 * .886, .08);  // binomial deviation .022
 }

@@ -24,7 +24,8 @@ struct GoldenPart : model::Part {
                                      item(model::formula_normal("train.y.semantic", {2, 96, 768})),
                                      item(model::formula_uniform("train.y.mel", {2, 100, 937}))};
     const model::PaperDraws draws = {item(model::formula_normal("train.rnd_normal", {2, 1, 1}).view({2})),
-                                     item(model::formula_normal("train.noise", {2, 100, 1024})), {}};
+                                     item(model::formula_normal("train.noise", {2, 100, 1024})),
+                                     {}};
     return paper_losses(net->condition, net->unet, batch, draws, model::ConditionPath::bilinear).total() / 2;
   }
   std::map<std::string, double> validate() override { return {}; }
@@ -39,11 +40,10 @@ TEST(TrainerParity, PiecesThenClippingByPart) {
   trainee.train_step(stop);
   const auto named = trainee.part().module().named_parameters();
   std::vector<torch::Tensor> norms;
-  for (const char* name :
-       {"decoder.estimator.downs.0.0.block1.block.0.weight", "decoder.estimator.mlp.0.weight",
-        "decoder.estimator.mid_attn.fn.fn.to_qkv.weight", "decoder.estimator.ups.1.3.conv.weight",
-        "mixed_encoder.stacks.0.blocks.7.conv.weight", "mixed_encoder.init_conv.weight",
-        "semantic_encoder.0.stacks.0.blocks.3.conv.weight", "semantic_encoder.0.final_conv.bias"})
+  for (const char* name : {"decoder.estimator.downs.0.0.block1.block.0.weight", "decoder.estimator.mlp.0.weight",
+                           "decoder.estimator.mid_attn.fn.fn.to_qkv.weight", "decoder.estimator.ups.1.3.conv.weight",
+                           "mixed_encoder.stacks.0.blocks.7.conv.weight", "mixed_encoder.init_conv.weight",
+                           "semantic_encoder.0.stacks.0.blocks.3.conv.weight", "semantic_encoder.0.final_conv.bias"})
     norms.push_back(named[name].grad().norm());
   expect_golden(Golden("train_loss"), "train_loss", "clipped_norms", torch::stack(norms));
 }
