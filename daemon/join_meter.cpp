@@ -70,8 +70,10 @@ JoinFigure JoinMeter::figure() {
     const auto begin = jumps_.begin() + k, end = begin + kCrossfadeFrames;
     if (std::any_of(begin, end, [](float jump) { return jump < 0; })) continue;
     const double jump = std::accumulate(begin, end, 0.0) / static_cast<double>(kCrossfadeFrames);
-    if (is_join[static_cast<size_t>(k)]) at_joins.push_back(jump);
-    else if (!near[static_cast<size_t>(k)]) elsewhere.push_back(jump);
+    if (is_join[static_cast<size_t>(k)])
+      at_joins.push_back(jump);
+    else if (!near[static_cast<size_t>(k)])
+      elsewhere.push_back(jump);
   }
   return {std::ssize(at_joins), median(at_joins), median(elsewhere)};
 }

@@ -12,9 +12,9 @@
 namespace fastsag::daemon {
 
 struct JoinFigure {
-  int64_t joins = 0;    // that fell where something sounds
-  double at_joins = 0;  // log-mel jump (mean over the bands, frames of 10.7 ms, nepers): median over the joins
-  double elsewhere = 0; // median over all other places
+  int64_t joins = 0;     // that fell where something sounds
+  double at_joins = 0;   // log-mel jump (mean over the bands, frames of 10.7 ms, nepers): median over the joins
+  double elsewhere = 0;  // median over all other places
   double ratio() const { return elsewhere > 0 ? at_joins / elsewhere : 0; }
 };
 
@@ -33,8 +33,8 @@ class JoinMeter {
 
   const int sample_rate_;
   dsp::Resampler resampler_;
-  std::vector<float> wave_;    // 24 kHz; begins at frame first_
-  std::vector<float> jumps_;   // [k]: from frame k - 1 to frame k; negative where nothing sounds
+  std::vector<float> wave_;   // 24 kHz; begins at frame first_
+  std::vector<float> jumps_;  // [k]: from frame k - 1 to frame k; negative where nothing sounds
   std::vector<int64_t> joins_;
   int64_t first_ = 0;
 };

@@ -35,7 +35,11 @@ bool suits_timeline(int sample_rate) { return sample_rate >= 16000 && sample_rat
 class Sinks {
  public:
   Sinks(const RenderOptions& options, int sample_rate)
-      : mix_(options.mix, sample_rate), limiter_(sample_rate), voice_loudness_(sample_rate), loudness_(sample_rate), joins_(sample_rate) {
+      : mix_(options.mix, sample_rate),
+        limiter_(sample_rate),
+        voice_loudness_(sample_rate),
+        loudness_(sample_rate),
+        joins_(sample_rate) {
     if (!options.accompaniment.empty()) accompaniment_.emplace(options.accompaniment, sample_rate);
   }
 

@@ -148,8 +148,7 @@ OutputRead RoomOutput::play(std::span<float> out) {
   const auto now = impl.course();
   const int64_t begin = impl.due(now) - std::ssize(out);
   const auto tolerance = static_cast<int64_t>(kToleranceSeconds * impl.state->settings.sample_rate);
-  if (!impl.primed || now != impl.followed || std::abs(begin - impl.position()) > tolerance)
-    impl.jump(begin);
+  if (!impl.primed || now != impl.followed || std::abs(begin - impl.position()) > tolerance) impl.jump(begin);
   impl.followed = now;
   return impl.produce_counted(out);
 }

@@ -32,12 +32,13 @@ StaticFiles::StaticFiles(const fs::path& folder) {
     body << in.rdbuf();
     HttpResponse response{200, content_type(entry.path()), body.str(), {}};
     // Shared memory between page and audio thread is given to isolated pages only.
-    response.headers = {{"Cross-Origin-Opener-Policy", "same-origin"},
-                        {"Cross-Origin-Embedder-Policy", "require-corp"},
-                        {"Content-Security-Policy",
-                         "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; style-src 'self' 'unsafe-inline'"},
-                        {"X-Content-Type-Options", "nosniff"},
-                        {"Cache-Control", "no-cache"}};
+    response.headers = {
+        {"Cross-Origin-Opener-Policy", "same-origin"},
+        {"Cross-Origin-Embedder-Policy", "require-corp"},
+        {"Content-Security-Policy",
+         "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; style-src 'self' 'unsafe-inline'"},
+        {"X-Content-Type-Options", "nosniff"},
+        {"Cache-Control", "no-cache"}};
     files_[(fs::path("/") / entry.path().filename()).string()] = std::move(response);
   }
   files_["/"] = files_["/index.html"];

@@ -84,8 +84,10 @@ struct Transport::Impl {
     server.set_validate_handler([this](Handle handle) {
       const auto connection = server.get_con_from_hdl(handle);
       const Handshake handshake = callbacks.handshake(request_of(connection));
-      if (!handshake.accept) answer(connection, handshake.refusal);
-      else if (!handshake.subprotocol.empty()) connection->select_subprotocol(handshake.subprotocol);
+      if (!handshake.accept)
+        answer(connection, handshake.refusal);
+      else if (!handshake.subprotocol.empty())
+        connection->select_subprotocol(handshake.subprotocol);
       return handshake.accept;
     });
     server.set_open_handler([this](Handle handle) {
@@ -97,8 +99,10 @@ struct Transport::Impl {
     server.set_message_handler([this](Handle handle, Server::message_ptr message) {
       const ConnectionId id = id_of(handle);
       if (!id) return;
-      if (message->get_opcode() == websocketpp::frame::opcode::text) callbacks.text(id, message->get_payload());
-      else callbacks.binary(id, message->get_payload());
+      if (message->get_opcode() == websocketpp::frame::opcode::text)
+        callbacks.text(id, message->get_payload());
+      else
+        callbacks.binary(id, message->get_payload());
     });
     server.set_close_handler([this](Handle handle) {
       const ConnectionId id = id_of(handle);
@@ -189,7 +193,8 @@ size_t Transport::buffered_bytes(ConnectionId id) const {
 
 void Transport::close(ConnectionId id, const std::string& reason) {
   websocketpp::lib::error_code error;
-  if (const auto connection = impl_->find(id)) connection->close(websocketpp::close::status::policy_violation, reason, error);
+  if (const auto connection = impl_->find(id))
+    connection->close(websocketpp::close::status::policy_violation, reason, error);
 }
 
 }  // namespace fastsag::daemon

@@ -13,7 +13,7 @@ namespace {
 constexpr double kMargin_s = 0.1;  // beyond the time that windows take: voice comes in blocks, threads wake late
 constexpr double kDelayStep_s = 0.05;
 constexpr double kWorstLump_s = 0.5;
-constexpr int64_t kEdge = WindowSchedule::kGrid;  // asked for on either side of a slice, for the resampler's filter
+constexpr int64_t kEdge = WindowSchedule::kGrid;      // asked for on either side of a slice, for the resampler's filter
 constexpr int64_t kPlayed = 10 * model::kSampleRate;  // of what was written before: what a model's window may hold
 constexpr int64_t kCrossfade = static_cast<int64_t>(dsp::Timeline::kCrossfadeSeconds * model::kSampleRate);
 

@@ -31,7 +31,8 @@ protocol::Fault fault(std::string code, std::string message, bool fatal = false)
 
 class WsServer::Hall {
  public:
-  Hall(Engine& engine, const Config& config) : engine_(engine), config_(config), files_(find_web_folder(config.server.web)) {}
+  Hall(Engine& engine, const Config& config)
+      : engine_(engine), config_(config), files_(find_web_folder(config.server.web)) {}
 
   std::string start() {
     try {
@@ -70,7 +71,8 @@ class WsServer::Hall {
   }
 
   HttpResponse http(const HttpRequest& request) {
-    if (request.method != "GET" && request.method != "HEAD") return {405, "text/plain", "only GET is answered here\n", {}};
+    if (request.method != "GET" && request.method != "HEAD")
+      return {405, "text/plain", "only GET is answered here\n", {}};
     if (request.path == "/healthz") {
       const Health health = engine_.healthy();
       return {health.ok ? 200 : 503, "text/plain; charset=utf-8", health.ok ? "ok\n" : health.reason + "\n", {}};
@@ -95,7 +97,8 @@ class WsServer::Hall {
 
   void open(ConnectionId id, const HttpRequest& request) {
     const WsAddress address = *parse_address(request.query);
-    if (!authorised(request, config_.server.token)) return refuse(id, fault("unauthorised", "no or a wrong token", true));
+    if (!authorised(request, config_.server.token))
+      return refuse(id, fault("unauthorised", "no or a wrong token", true));
     if (std::ssize(sessions_) >= config_.server.max_connections)
       return refuse(id, fault("too_many", "this server has as many connections as it takes", true));
     std::shared_ptr<WsRoom> room;

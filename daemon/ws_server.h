@@ -1,8 +1,10 @@
 #pragma once
-// Browsers and other clients of the wire (protocol/PROTOCOL.md): the page, /healthz, and a WebSocket a singer or listener.
+// Browsers and other clients of the wire (protocol/PROTOCOL.md): the page, /healthz, and a WebSocket a singer or
+// listener.
 //
-// Threads: the control thread constructs, starts and stops it; one network thread does everything else. Audio is encoded
-// once a room and shared by its clients; a client that reads too slowly loses its oldest frames, and nobody waits for it.
+// Threads: the control thread constructs, starts and stops it; one network thread does everything else. Audio is
+// encoded once a room and shared by its clients; a client that reads too slowly loses its oldest frames, and nobody
+// waits for it.
 #include <memory>
 
 #include "daemon/service.h"

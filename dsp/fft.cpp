@@ -8,7 +8,8 @@
 namespace fastsag::dsp {
 
 struct Fft::Plans {
-  explicit Plans(int size) : forward(kiss_fftr_alloc(size, 0, nullptr, nullptr)), inverse(kiss_fftr_alloc(size, 1, nullptr, nullptr)) {}
+  explicit Plans(int size)
+      : forward(kiss_fftr_alloc(size, 0, nullptr, nullptr)), inverse(kiss_fftr_alloc(size, 1, nullptr, nullptr)) {}
   ~Plans() {
     kiss_fftr_free(forward);
     kiss_fftr_free(inverse);

@@ -25,9 +25,9 @@ namespace fastsag::model {
 // What a person can set while it plays.
 struct Controls {
   uint64_t seed = 1;
-  std::optional<Pulse> pulse;     // from MIDI clock, tap or a number: wins over what the model hears
-  float temperature = 0.95f;      // of note sampling: 0.5 plain .. 1.2 adventurous
-  float density = 0;              // onsets a step relative to usual, -1..1; 0 = usual
+  std::optional<Pulse> pulse;  // from MIDI clock, tap or a number: wins over what the model hears
+  float temperature = 0.95f;   // of note sampling: 0.5 plain .. 1.2 adventurous
+  float density = 0;           // onsets a step relative to usual, -1..1; 0 = usual
 };
 
 struct WindowRequest {
@@ -60,11 +60,11 @@ struct Timing {
 };
 
 struct AccompanistOptions {
-  std::string preset = "lite";         // a name under configs/presets, or a path to a .toml
-  std::string device = "cpu";          // "cpu", "cuda", "cuda:1"
-  std::optional<int> steps;            // EDM evaluations in place of the preset's
-  std::filesystem::path preset_dir;    // where named presets lie; empty: beside the program, then the source tree
-  int threads = 1;                     // CPU threads of one generate()
+  std::string preset = "lite";       // a name under configs/presets, or a path to a .toml
+  std::string device = "cpu";        // "cpu", "cuda", "cuda:1"
+  std::optional<int> steps;          // EDM evaluations in place of the preset's
+  std::filesystem::path preset_dir;  // where named presets lie; empty: beside the program, then the source tree
+  int threads = 1;                   // CPU threads of one generate()
 };
 
 class Accompanist {

@@ -16,7 +16,7 @@
 namespace fastsag::model {
 
 struct PrefixedModule {
-  std::string prefix;  // tensors are named prefix.parameter; empty: as the module names them
+  std::string prefix;                   // tensors are named prefix.parameter; empty: as the module names them
   torch::nn::Module* module = nullptr;  // null: the file may hold tensors of this prefix, and nobody here wants them
 };
 using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;

@@ -33,8 +33,8 @@ struct Chord {
 
 // A steady pulse: beats at origin + n * period. Fractional samples, so that a grid does not drift over an hour.
 struct Pulse {
-  double period = 0;  // samples a beat
-  double origin = 0;  // position of one beat
+  double period = 0;      // samples a beat
+  double origin = 0;      // position of one beat
   int beats_per_bar = 0;  // 0: bars are not known
   int64_t downbeat = 0;   // index n of one downbeat, where bars are known
   float confidence = 0;   // 0 = free running, 1 = given from outside

@@ -44,8 +44,10 @@ void read_word(TomlReader& reader, const std::string& key, std::string& value, c
 void read_file(TomlReader& reader, const std::string& key, fs::path& file, const fs::path& folder, bool needed) {
   std::string name;
   reader.read(key, name);
-  if (!name.empty()) file = folder / name;
-  else if (needed) reader.error(key, "is missing: name a .safetensors file, relative to this one");
+  if (!name.empty())
+    file = folder / name;
+  else if (needed)
+    reader.error(key, "is missing: name a .safetensors file, relative to this one");
 }
 
 void read_paper(TomlReader& reader, Preset& preset, const fs::path& folder, TomlErrors& errors) {

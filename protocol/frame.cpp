@@ -30,16 +30,24 @@ constexpr int64_t kMaxPosition = int64_t{1} << 50;  // centuries; keeps arithmet
 
 std::string_view describe(FrameError error) {
   switch (error) {
-    case FrameError::too_short: return "frame shorter than its 24-byte header";
-    case FrameError::too_long: return "frame longer than 64 KiB";
-    case FrameError::bad_version: return "frame of another protocol version; this server speaks version 1";
-    case FrameError::bad_kind: return "frame of an unknown kind; expected 1 voice, 2 accompaniment or 3 mix";
-    case FrameError::bad_codec: return "frame of an unknown codec; expected 0 PCM s16 or 1 Opus";
-    case FrameError::bad_channels: return "frame with no or too many channels; expected 1 or 2";
+    case FrameError::too_short:
+      return "frame shorter than its 24-byte header";
+    case FrameError::too_long:
+      return "frame longer than 64 KiB";
+    case FrameError::bad_version:
+      return "frame of another protocol version; this server speaks version 1";
+    case FrameError::bad_kind:
+      return "frame of an unknown kind; expected 1 voice, 2 accompaniment or 3 mix";
+    case FrameError::bad_codec:
+      return "frame of an unknown codec; expected 0 PCM s16 or 1 Opus";
+    case FrameError::bad_channels:
+      return "frame with no or too many channels; expected 1 or 2";
     case FrameError::bad_sample_rate:
       return "frame of an unusual sample rate; expected 8000, 16000, 22050, 24000, 32000, 44100, 48000 or 96000 Hz";
-    case FrameError::bad_length: return "frame whose payload is not as long as its header says";
-    case FrameError::bad_position: return "frame at a negative or absurd position";
+    case FrameError::bad_length:
+      return "frame whose payload is not as long as its header says";
+    case FrameError::bad_position:
+      return "frame at a negative or absurd position";
   }
   return "unknown frame error";
 }

@@ -23,10 +23,10 @@ struct FrameHeader {
   Kind kind = Kind::voice;
   Codec codec = Codec::pcm_s16;
   uint8_t channels = 1;
-  uint32_t sample_rate = 48000;   // Hz
-  int64_t first_sample = 0;       // position on the room's timeline, in samples of sample_rate
-  uint32_t sequence = 0;          // of this kind, from 0
-  uint32_t samples = 0;           // a channel, in the payload
+  uint32_t sample_rate = 48000;  // Hz
+  int64_t first_sample = 0;      // position on the room's timeline, in samples of sample_rate
+  uint32_t sequence = 0;         // of this kind, from 0
+  uint32_t samples = 0;          // a channel, in the payload
   bool operator==(const FrameHeader&) const = default;
 };
 
@@ -36,7 +36,15 @@ struct Frame {
 };
 
 enum class FrameError {
-  too_short, too_long, bad_version, bad_kind, bad_codec, bad_channels, bad_sample_rate, bad_length, bad_position
+  too_short,
+  too_long,
+  bad_version,
+  bad_kind,
+  bad_codec,
+  bad_channels,
+  bad_sample_rate,
+  bad_length,
+  bad_position
 };
 // For people: "frame shorter than its 24-byte header", ...
 std::string_view describe(FrameError error);

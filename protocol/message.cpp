@@ -79,8 +79,10 @@ Set parse_set(Fields& fields) {
   set.seed = seed(fields);
   set.accompaniment_gain_db = fields.number("accompaniment_gain_db", -60, 12);
   set.mute = fields.boolean("mute");
-  if (const json* tempo = fields.find("tempo_bpm"); tempo && *tempo == 0) set.tempo_bpm = 0;
-  else set.tempo_bpm = fields.number("tempo_bpm", 40, 240);
+  if (const json* tempo = fields.find("tempo_bpm"); tempo && *tempo == 0)
+    set.tempo_bpm = 0;
+  else
+    set.tempo_bpm = fields.number("tempo_bpm", 40, 240);
   set.beat_sample = fields.integer("beat_sample");
   set.temperature = fields.number("temperature", 0.2, 1.5);
   set.density = fields.number("density", -1, 1);
@@ -99,19 +101,29 @@ std::variant<ClientMessage, Fault> parse_client(std::string_view text) {
     return Fault{"bad_message", "the message has no \"type\"; expected start, set, stop or ping", false};
   Fields fields(object);
   ClientMessage message;
-  if (*type == "start") message = parse_start(fields);
-  else if (*type == "set") message = parse_set(fields);
-  else if (*type == "stop") message = Stop{};
-  else if (*type == "ping") message = Ping{fields.integer("id").value_or(0)};
-  else return Fault{"unknown_type", "unknown type; expected start, set, stop or ping", false};
+  if (*type == "start")
+    message = parse_start(fields);
+  else if (*type == "set")
+    message = parse_set(fields);
+  else if (*type == "stop")
+    message = Stop{};
+  else if (*type == "ping")
+    message = Ping{fields.integer("id").value_or(0)};
+  else
+    return Fault{"unknown_type", "unknown type; expected start, set, stop or ping", false};
   if (fields.fault()) return *fields.fault();
   return message;
 }
 
 std::string to_json(const Hello& hello) {
-  return json{{"type", "hello"},          {"protocol", kSubprotocol}, {"room", hello.room},
-              {"mode", mode_name(hello.mode)}, {"sample_rate", hello.sample_rate},
-              {"window_s", hello.window_s}, {"hop_s", hello.hop_s},   {"preset", hello.preset}}
+  return json{{"type", "hello"},
+              {"protocol", kSubprotocol},
+              {"room", hello.room},
+              {"mode", mode_name(hello.mode)},
+              {"sample_rate", hello.sample_rate},
+              {"window_s", hello.window_s},
+              {"hop_s", hello.hop_s},
+              {"preset", hello.preset}}
       .dump();
 }
 
@@ -136,12 +148,20 @@ std::string to_json(const Status& status) {
 std::string to_json(const PlanMessage& plan) {
   json chords = json::array(), notes = json::array();
   for (const PlanChord& c : plan.chords)
-    chords.push_back({{"from_sample", c.from_sample}, {"name", c.name}, {"confidence", std::round(c.confidence * 100) / 100}});
+    chords.push_back(
+        {{"from_sample", c.from_sample}, {"name", c.name}, {"confidence", std::round(c.confidence * 100) / 100}});
   for (const PlanNote& n : plan.notes)
-    notes.push_back({{"from_sample", n.from_sample}, {"samples", n.samples}, {"pitch", n.pitch},
-                     {"velocity", n.velocity}, {"channel", n.channel}});
-  return json{{"type", "plan"},  {"chords", chords},           {"notes", notes},
-              {"key", plan.key}, {"tempo_bpm", tidy(plan.tempo_bpm)}, {"beat_sample", plan.beat_sample}}
+    notes.push_back({{"from_sample", n.from_sample},
+                     {"samples", n.samples},
+                     {"pitch", n.pitch},
+                     {"velocity", n.velocity},
+                     {"channel", n.channel}});
+  return json{{"type", "plan"},
+              {"chords", chords},
+              {"notes", notes},
+              {"key", plan.key},
+              {"tempo_bpm", tidy(plan.tempo_bpm)},
+              {"beat_sample", plan.beat_sample}}
       .dump();
 }
 

@@ -29,10 +29,10 @@ struct Set {
   std::optional<uint64_t> seed;
   std::optional<double> accompaniment_gain_db;  // -60..12
   std::optional<bool> mute;
-  std::optional<double> tempo_bpm;  // 40..240; 0 gives the pulse back to the model
+  std::optional<double> tempo_bpm;     // 40..240; 0 gives the pulse back to the model
   std::optional<int64_t> beat_sample;  // position of one beat, in samples of the room's rate
-  std::optional<double> temperature;  // 0.2..1.5
-  std::optional<double> density;      // -1..1
+  std::optional<double> temperature;   // 0.2..1.5
+  std::optional<double> density;       // -1..1
 };
 struct Stop {};
 struct Ping {

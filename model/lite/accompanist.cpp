@@ -51,8 +51,7 @@ LiteAccompanist::LiteAccompanist(const Preset& preset, const AccompanistOptions&
   const SafetensorsFile file(preset_.weights);
   const std::array modules = {PrefixedModule{"chord", semantic_.chord_net.get()},
                               PrefixedModule{"note", semantic_.note_generator.get()},
-                              PrefixedModule{"prior", renderer_.get()},
-                              PrefixedModule{"diffusion", denoiser_.get()},
+                              PrefixedModule{"prior", renderer_.get()}, PrefixedModule{"diffusion", denoiser_.get()},
                               PrefixedModule{"magnitude", magnitude_net_.get()}};
   load_modules(modules, file);
   for (const PrefixedModule& entry : modules) entry.module->eval();

@@ -10,8 +10,8 @@ namespace fastsag::model {
 namespace {
 
 // The corpus' means. Always told: left to itself a chain of windows grows ever sparser and louder.
-// What the generator is asked for so that it writes as many notes as the validation songs have (their own .86 a step would
-// give two thirds of them: sampling without the tail of the distribution ends steps early).
+// What the generator is asked for so that it writes as many notes as the validation songs have (their own .86 a step
+// would give two thirds of them: sampling without the tail of the distribution ends steps early).
 constexpr float kUsualNotesPerStep = 1.2f, kUsualVelocity = 77;
 constexpr int kLongestRest = 24;  // steps without an onset after which what came before is no beginning to go on from
 

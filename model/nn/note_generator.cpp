@@ -28,8 +28,8 @@ Tensor row(const std::vector<int64_t>& values) { return torch::tensor(values, to
 
 constexpr int kDoublingSteps = 2;
 constexpr float kDoublingPenalty = 0.6f;  // nats; 2.5 over 4 steps cost harmony (cons3_x .26 -> .18)
-// Onsets between the 8ths are made rarer, in nats: on a grid that was only heard, and without bars, too many of them hide
-// where the beat is (beatF of 4 runs .43 -> .52; more onsets on the beat did nothing).
+// Onsets between the 8ths are made rarer, in nats: on a grid that was only heard, and without bars, too many of them
+// hide where the beat is (beatF of 4 runs .43 -> .52; more onsets on the beat did nothing).
 constexpr float kBetweenEighths = 1.5f;
 
 // Draws from softmax(logits / temperature), the unlikely tail beyond top_p left out. -infinity is never drawn.

@@ -31,7 +31,8 @@ torch::Tensor mel_of(std::span<const float> wave) {
 
 void check(const torch::Tensor& x, const char* block) {
   if (!torch::isfinite(x).all().item<bool>())
-    throw Error(std::string("the ") + block + " made numbers that are none: its weights, or what it was given, are broken");
+    throw Error(std::string("the ") + block +
+                " made numbers that are none: its weights, or what it was given, are broken");
 }
 
 torch::Device device_of(const AccompanistOptions& options) {
@@ -46,8 +47,8 @@ struct PaperAccompanist::Window {
   int64_t first_frame = 0;   // of the timeline
   std::vector<float> voice;  // scaled; window_samples(), zeros where it is not known
   bool silent = true;
-  torch::Tensor features;    // [T1][channels]
-  torch::Tensor known;       // mel [100][count] of what was played, from frame known_begin of the window
+  torch::Tensor features;  // [T1][channels]
+  torch::Tensor known;     // mel [100][count] of what was played, from frame known_begin of the window
   int64_t known_begin = 0;
   uint64_t seed = 1;
 };
@@ -56,7 +57,12 @@ PaperAccompanist::PaperAccompanist(const Preset& preset, const AccompanistOption
     : preset_(preset), device_(device_of(options)), condition_(preset.sizes), unet_(preset.sizes.unet_dim) {
   torch::set_num_threads(options.threads);
   if (options.steps) preset_.denoiser.steps = *options.steps;
-  check_converted(preset_.weights, "FastSAG's checkpoint (grad_N.pt, github.com/chenjianyi/fastsag)");
+  if (preset_.front_end.kind == "mert") {
+    check_converted(preset_.weights, "FastSAG's checkpoint (grad_N.pt, github.com/chenjianyi/fastsag)");
+  } else if (!std::filesystem::is_regular_file(preset_.weights)) {
+    throw Error("no such file: " + preset_.weights.string() + "; train it: fastsag_train --config configs/train/" +
+                preset_.name + ".toml --data CORPUS --out " + preset_.weights.string());
+  }
   const SafetensorsFile file(preset_.weights);
   const std::array parts = {PrefixedModule{"", condition_.get()}, PrefixedModule{"decoder.estimator", unet_.get()}};
   load_modules(parts, file);
@@ -110,8 +116,8 @@ PaperAccompanist::Window PaperAccompanist::hear(const WindowRequest& request) {
   const int64_t first = std::max((played_begin + kHop - 1) / kHop, window.first_frame);
   const int64_t count = played_end / kHop - first;
   if (count <= 2 * kEdgeFrames) return window;
-  const torch::Tensor mel = mel_of(request.played.subspan(static_cast<size_t>(first * kHop - played_begin),
-                                                          static_cast<size_t>(count * kHop)));
+  const torch::Tensor mel = mel_of(
+      request.played.subspan(static_cast<size_t>(first * kHop - played_begin), static_cast<size_t>(count * kHop)));
   window.known = mel.index({Slice(), Slice(kEdgeFrames, -kEdgeFrames)}).to(device_);
   window.known_begin = first + kEdgeFrames - window.first_frame;
   return window;
@@ -191,9 +197,9 @@ void PaperAccompanist::generate(std::span<const WindowRequest> requests, std::sp
   for (size_t w = 0; w < windows.size(); ++w) {
     const WindowRequest& request = requests[rooms[w]];
     auto& audio = results[rooms[w]].audio;
-    audio = vocoder_->synthesize(mel[static_cast<int64_t>(w)].slice(1, 0, preset_.sizes.frames).t(),
-                                 windows[w].first_frame, request.write_begin, request.write_end,
-                                 {request.played, request.played_end});
+    audio =
+        vocoder_->synthesize(mel[static_cast<int64_t>(w)].slice(1, 0, preset_.sizes.frames).t(), windows[w].first_frame,
+                             request.write_begin, request.write_end, {request.played, request.played_end});
     if (!std::ranges::all_of(audio, [](float x) { return std::isfinite(x); }))
       throw Error("the vocoder made numbers that are none: its weights are broken");
   }

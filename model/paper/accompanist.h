@@ -4,10 +4,12 @@
 // The published model hears ten seconds and writes the accompaniment of those ten seconds, knowing of no mask. Here the
 // ten seconds end where the writing ends:
 //   - what was played before known_end is imposed while sampling: at each noise level those frames are replaced by what
-//     was played, noised to that level (Lugmayr et al. 2022, RePaint, without its resampling), so the rest goes on from it;
-//   - voice that nobody has sung yet (`live`), or that is older than the song, is silence in the window, as a rest of the
-//     singer would be; the level is scaled by what was sung. Nothing was trained for such a tail, so `live` is weaker the
-//     longer it is.
+//     was played, noised to that level (Lugmayr et al. 2022, RePaint, without its resampling), so the rest goes on from
+//     it;
+//   - voice that nobody has sung yet (`live`), or that is older than the song, is silence in the window, as a rest of
+//   the
+//     singer would be; the level is scaled by what was sung. Nothing was trained for such a tail, so `live` is weaker
+//     the longer it is.
 // Noise of a frame is a function of (seed, absolute frame): windows that overlap start from the same.
 //
 // Threads: as model/accompanist.h. Errors: weights that are missing or differ, at load; numbers that are none, with the
@@ -37,8 +39,8 @@ class PaperAccompanist final : public Accompanist {
   struct Window;  // one room's ten seconds
 
   Window hear(const WindowRequest& request);
-  torch::Tensor condition_of(const Window& window);                      // [100][frames]
-  torch::Tensor prior(std::span<const Window> windows);                  // mu [B][100][width]
+  torch::Tensor condition_of(const Window& window);                                // [100][frames]
+  torch::Tensor prior(std::span<const Window> windows);                            // mu [B][100][width]
   torch::Tensor sample(std::span<const Window> windows, const torch::Tensor& mu);  // mel, the same
 
   Preset preset_;

@@ -64,7 +64,8 @@ Song load_song(const std::filesystem::path& file) try {
   song.no_vocals = rendered(file, "_no_vocals.flac");
   return song;
 } catch (const json::exception& error) {
-  throw Error(file.string() + " is not a song of this corpus (" + error.what() + "); make it again with tools/make_corpus");
+  throw Error(file.string() + " is not a song of this corpus (" + error.what() +
+              "); make it again with tools/make_corpus");
 }
 
 std::vector<Song> load_songs(const std::filesystem::path& folder, const std::string& split) {
@@ -77,7 +78,8 @@ std::vector<Song> load_songs(const std::filesystem::path& folder, const std::str
   std::vector<Song> songs;
   for (const auto& file : files)
     if (Song song = load_song(file); song.split == split) songs.push_back(std::move(song));
-  if (songs.empty()) throw Error(folder.string() + " holds no song of the split \"" + split + "\"; run tools/make_corpus");
+  if (songs.empty())
+    throw Error(folder.string() + " holds no song of the split \"" + split + "\"; run tools/make_corpus");
   return songs;
 }
 

@@ -38,7 +38,7 @@ struct TrainConfig {
   std::vector<std::string> parts;
   int64_t validate_steps = 500;  // of a part's own steps
   double checkpoint_minutes = 5;
-  std::string device = "cpu";     // or "cuda"
+  std::string device = "cpu";       // or "cuda"
   Storage storage = Storage::fp16;  // of the weights that are released
   // Released weights to begin with: parts that are trained start from them, the others are released again as they are.
   std::filesystem::path start;

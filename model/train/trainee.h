@@ -64,9 +64,9 @@ class Trainee {
   PartOptions options_;
   uint64_t seed_ = 1;
   Group& group_;
-  torch::Tensor weights_;    // flat; the parameters are views of it
-  torch::Tensor bucket_;     // gradients, then what ranks tell each other beside them
-  torch::Tensor gradients_;  // the first part of the bucket
+  torch::Tensor weights_;               // flat; the parameters are views of it
+  torch::Tensor bucket_;                // gradients, then what ranks tell each other beside them
+  torch::Tensor gradients_;             // the first part of the bucket
   std::vector<torch::Tensor> clipped_;  // views of it, a group each
   std::unique_ptr<torch::optim::AdamW> optimiser_;
   std::unique_ptr<Ema> ema_;

@@ -42,9 +42,11 @@ class WsServerTest : public testing::Test {
   static std::string voice(int64_t first_sample, int samples = 960, uint32_t rate = kRate) {
     std::vector<float> tone(static_cast<size_t>(samples));
     for (size_t i = 0; i < tone.size(); ++i)
-      tone[i] = .2f * std::sin(2 * 3.14159265f * 220 * static_cast<float>((first_sample + static_cast<int64_t>(i)) % rate) /
-                               static_cast<float>(rate));
-    const auto bytes = protocol::encode_pcm({.kind = protocol::Kind::voice, .sample_rate = rate, .first_sample = first_sample}, tone);
+      tone[i] =
+          .2f * std::sin(2 * 3.14159265f * 220 * static_cast<float>((first_sample + static_cast<int64_t>(i)) % rate) /
+                         static_cast<float>(rate));
+    const auto bytes =
+        protocol::encode_pcm({.kind = protocol::Kind::voice, .sample_rate = rate, .first_sample = first_sample}, tone);
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   }
   // As fast as the server takes it, in pieces that its ring holds.
@@ -86,7 +88,8 @@ TEST_F(WsServerTest, VoiceComesBackAsAccompanimentInUnbrokenFrames) {
     sing(client, second, second + 1);
     for (; frames < (second - kLongestDelayS) * 50; ++frames) {
       const auto message = client.wait([](const auto& m) { return m.binary; }, 10s);
-      ASSERT_FALSE(message.data.empty()) << "only " << frames << " frames came back for " << second + 1 << " s of voice";
+      ASSERT_FALSE(message.data.empty()) << "only " << frames << " frames came back for " << second + 1
+                                         << " s of voice";
       const auto frame = header(message);
       EXPECT_EQ(frame.kind, protocol::Kind::accompaniment);
       EXPECT_EQ(frame.samples, 960u) << "20 ms";
@@ -196,7 +199,8 @@ TEST_F(WsServerTest, TokensAndOriginsAreChecked) {
   WsClient foreign(url(), {.headers = {{"Origin", "https://evil.example"}}});
   EXPECT_TRUE(foreign.wait_closed(5s));
   EXPECT_EQ(foreign.http_status(), 403);
-  WsClient allowed(url("?room=c"), {.subprotocols = {"fastsag.v1", "token.secret"}, .headers = {{"Origin", "https://stage.example"}}});
+  WsClient allowed(url("?room=c"),
+                   {.subprotocols = {"fastsag.v1", "token.secret"}, .headers = {{"Origin", "https://stage.example"}}});
   EXPECT_FALSE(allowed.wait_type("hello").empty());
 }
 
@@ -209,7 +213,8 @@ TEST_F(WsServerTest, ServesThePageIsolatedAndNothingElse) {
   EXPECT_NE(page.headers.find("Cross-Origin-Embedder-Policy: require-corp"), std::string::npos);
   EXPECT_EQ(test::http_get(server_->port(), "/worklet.js").status, 200);
   int health = 0;  // 503 until the engine has taken its first look at the rooms
-  for (int tries = 0; tries < 1000 && health != 200; ++tries) health = test::http_get(server_->port(), "/healthz").status;
+  for (int tries = 0; tries < 1000 && health != 200; ++tries)
+    health = test::http_get(server_->port(), "/healthz").status;
   EXPECT_EQ(health, 200);
   for (const char* path : {"/../README.md", "/..%2fREADME.md", "//etc/passwd", "/nothing", "/ws"})
     EXPECT_EQ(test::http_get(server_->port(), path).status, 404) << path;

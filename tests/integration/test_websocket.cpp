@@ -1,5 +1,5 @@
-// fastsagd with its real model and a singer somewhere on the network: a program that sends 20 ms of voice every 20 ms and
-// notes when each frame of accompaniment comes back.
+// fastsagd with its real model and a singer somewhere on the network: a program that sends 20 ms of voice every 20 ms
+// and notes when each frame of accompaniment comes back.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -58,7 +58,9 @@ class Singer {
 
   void sing(double seconds) {
     const auto begin = Clock::now();
-    const auto moment = [&](int64_t position) { return begin + std::chrono::nanoseconds(position * 1'000'000'000 / kRate); };
+    const auto moment = [&](int64_t position) {
+      return begin + std::chrono::nanoseconds(position * 1'000'000'000 / kRate);
+    };
     std::vector<float> block(kBlock);
     for (int64_t position = 0; position < std::llround(seconds * kRate); position += kBlock) {
       for (int64_t i = 0; i < kBlock; ++i)
@@ -129,7 +131,8 @@ void sing(const std::string& mode) {
   const double median = percentile(heard.late_s, .5), p99 = percentile(heard.late_s, .99);
   const double rms_db = 10 * std::log10(heard.power / static_cast<double>(std::max<int64_t>(1, heard.frames)) + 1e-12);
   std::printf(
-      "%s: %.0f s, %lld frames, %lld breaks, arrival after the voice: median %.3f s, p99 %.3f s, worst %.3f s; %.1f dBFS; "
+      "%s: %.0f s, %lld frames, %lld breaks, arrival after the voice: median %.3f s, p99 %.3f s, worst %.3f s; %.1f "
+      "dBFS; "
       "windows %lld, stale %lld, gaps %lld, dropped %lld, lost frames %lld, hop p95 %.0f ms\n",
       mode.c_str(), soak_s(), static_cast<long long>(heard.frames), static_cast<long long>(heard.breaks), median, p99,
       percentile(heard.late_s, 1), rms_db, status["windows"].get<long long>(), status["stale"].get<long long>(),

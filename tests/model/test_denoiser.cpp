@@ -35,7 +35,8 @@ TEST(Denoiser, StartsAsTheBestAnswerOfOneWhoKnowsNothing) {
   const EdmOptions edm = lite_edm_options();
   const torch::Tensor mu = torch::rand({2, 30, 100}), x = mu + .1 * torch::randn({2, 30, 100});
   const torch::Tensor sigma = torch::tensor({.05, .2}, torch::kDouble);
-  const torch::Tensor clean = edm_denoise(edm, [&](auto&&... in) { return net->forward(in...); }, x, {}, mu, sigma);
+  const torch::Tensor clean = edm_denoise(
+      edm, [&](auto&&... in) { return net->forward(in...); }, x, {}, mu, sigma);
   // sigma = sigma_data: half of the residual; sigma = 4 sigma_data: one 17th.
   EXPECT_LT((clean[0] - (mu[0] + .5 * (x[0] - mu[0]))).abs().max().item<double>(), 1e-6);
   EXPECT_LT((clean[1] - (mu[1] + (x[1] - mu[1]) / 17)).abs().max().item<double>(), 1e-6);

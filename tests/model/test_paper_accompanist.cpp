@@ -171,7 +171,7 @@ TEST_F(PaperAccompanistTest, WhatIsBrokenIsSaid) {
   EXPECT_THAT(error(), testing::HasSubstr("the denoiser made numbers that are none"));
   std::filesystem::remove(folder_ / "small.safetensors");
   EXPECT_THAT(error(), testing::AllOf(testing::HasSubstr("no such file"), testing::HasSubstr("small.safetensors"),
-                                      testing::HasSubstr("tools/convert_checkpoint")));
+                                      testing::HasSubstr("fastsag_train --config configs/train/small.toml")));
 }
 
 TEST_F(PaperAccompanistTest, MistakesInAPreset) {

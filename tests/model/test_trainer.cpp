@@ -16,7 +16,8 @@ using test::toy_options;
 using test::ToyPart;
 
 struct ToyRun {
-  explicit ToyRun(const std::filesystem::path& folder, bool resume = false, int64_t a_steps = 40, int64_t b_steps = 20) {
+  explicit ToyRun(const std::filesystem::path& folder, bool resume = false, int64_t a_steps = 40,
+                  int64_t b_steps = 20) {
     torch::manual_seed(resume ? 77 : 5);  // weights drawn by a resumed run must not matter
     TrainConfig config;
     config.validate_steps = 10;

@@ -55,8 +55,8 @@ struct ToyPart : Part {
   static torch::Tensor inputs(uint64_t seed, int64_t step, int rank) {
     torch::Tensor x = torch::empty({6, 4});
     for (int64_t i = 0; i < x.numel(); ++i) {
-      x.data_ptr<float>()[i] =
-          model::hashed_normal(model::splitmix64(seed * 1000003 + static_cast<uint64_t>(step * 64 + rank)), static_cast<uint64_t>(i));
+      x.data_ptr<float>()[i] = model::hashed_normal(
+          model::splitmix64(seed * 1000003 + static_cast<uint64_t>(step * 64 + rank)), static_cast<uint64_t>(i));
     }
     return x;
   }

@@ -15,8 +15,13 @@ std::vector<std::byte> valid() {
 }
 
 TEST(Frame, LayoutIsTheDocumentedOne) {
-  const auto bytes = encode({.kind = Kind::accompaniment, .channels = 2, .sample_rate = 0x01020304,
-                             .first_sample = 0x1112131415161718, .sequence = 0x21222324, .samples = 0x31323334}, {});
+  const auto bytes = encode({.kind = Kind::accompaniment,
+                             .channels = 2,
+                             .sample_rate = 0x01020304,
+                             .first_sample = 0x1112131415161718,
+                             .sequence = 0x21222324,
+                             .samples = 0x31323334},
+                            {});
   const std::vector<int> expected = {1,    2,    0,    2,    4,    3,    2,    1,    0x18, 0x17, 0x16, 0x15,
                                      0x14, 0x13, 0x12, 0x11, 0x24, 0x23, 0x22, 0x21, 0x34, 0x33, 0x32, 0x31};
   ASSERT_EQ(bytes.size(), expected.size());
@@ -29,7 +34,9 @@ TEST(Frame, RoundTripKeepsHeaderAndSamplesToHalfAStep) {
   for (int trial = 0; trial < 100; ++trial) {
     std::vector<float> samples(random() % 1000);
     for (float& x : samples) x = uniform(random);
-    FrameHeader header{.kind = Kind::accompaniment, .sample_rate = 44100, .first_sample = trial * 999,
+    FrameHeader header{.kind = Kind::accompaniment,
+                       .sample_rate = 44100,
+                       .first_sample = trial * 999,
                        .sequence = static_cast<uint32_t>(trial)};
     const auto bytes = encode_pcm(header, samples);
     const auto decoded = decode(bytes);
@@ -43,7 +50,8 @@ TEST(Frame, RoundTripKeepsHeaderAndSamplesToHalfAStep) {
 }
 
 TEST(Frame, ClampsWhatIsTooLoudAndSilencesWhatIsNoNumber) {
-  const std::vector<float> wild = {2, -2, std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()};
+  const std::vector<float> wild = {2, -2, std::numeric_limits<float>::quiet_NaN(),
+                                   std::numeric_limits<float>::infinity()};
   const auto bytes = encode_pcm({}, wild);
   std::vector<float> back;
   ASSERT_TRUE(decode_pcm(std::get<Frame>(decode(bytes)), back));

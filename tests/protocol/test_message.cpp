@@ -50,9 +50,7 @@ TEST(Message, FaultsSayWhatWasExpected) {
   EXPECT_EQ(fault_of(R"({"type":"start","sample_rate":"fast"})").code, "bad_value");
 }
 
-TEST(Message, DeepNestingIsNoMatter) {
-  EXPECT_EQ(fault_of(std::string(60000, '[')).code, "bad_message");
-}
+TEST(Message, DeepNestingIsNoMatter) { EXPECT_EQ(fault_of(std::string(60000, '[')).code, "bad_message"); }
 
 // PROTOCOL.md names every field that the server sends, and no others: the reference stays true.
 TEST(Message, ProtocolReferenceNamesEveryField) {

@@ -86,7 +86,8 @@ void WsClient::send_binary(const std::string& bytes) {
   impl_->client.send(impl_->handle, bytes, websocketpp::frame::opcode::binary, error);
 }
 
-WsClient::Message WsClient::wait(const std::function<bool(const Message&)>& wanted, std::chrono::milliseconds patience) {
+WsClient::Message WsClient::wait(const std::function<bool(const Message&)>& wanted,
+                                 std::chrono::milliseconds patience) {
   const auto until = std::chrono::steady_clock::now() + patience;
   std::unique_lock lock(impl_->mutex);
   while (true) {
@@ -130,8 +131,10 @@ int WsClient::http_status() const {
 
 void WsClient::pause_reading(bool pause) {
   websocketpp::lib::error_code error;
-  if (pause) impl_->client.pause_reading(impl_->handle, error);
-  else impl_->client.resume_reading(impl_->handle, error);
+  if (pause)
+    impl_->client.pause_reading(impl_->handle, error);
+  else
+    impl_->client.resume_reading(impl_->handle, error);
 }
 
 void WsClient::vanish() {

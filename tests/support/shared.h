@@ -1,5 +1,6 @@
 #pragma once
-// Golden tensors, recordings and corpora that are not part of the repository. Tests that need one skip where it is absent.
+// Golden tensors, recordings and corpora that are not part of the repository. Tests that need one skip where it is
+// absent.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -11,6 +12,6 @@ inline std::filesystem::path shared(std::string_view name) { return std::filesys
 
 }  // namespace fastsag::test
 
-#define FASTSAG_NEEDS(path)                                                              \
-  if (!std::filesystem::exists(path))                                                    \
+#define FASTSAG_NEEDS(path)           \
+  if (!std::filesystem::exists(path)) \
   GTEST_SKIP() << "needs " << (path).string() << ", which is not part of the repository"

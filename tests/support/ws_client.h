@@ -35,7 +35,7 @@ class WsClient {
   std::vector<Message> take();
   bool closed() const;
   bool wait_closed(std::chrono::milliseconds patience);
-  int http_status() const;  // of a refused handshake
+  int http_status() const;         // of a refused handshake
   void pause_reading(bool pause);  // a client that stops reading
   void vanish();                   // without a goodbye
 
