@@ -13,6 +13,7 @@ class UsageError : public Error {
   using Error::Error;
 };
 
+void add_bench(CLI::App& app);
 void add_devices(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_info(CLI::App& app);

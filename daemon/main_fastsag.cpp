@@ -10,6 +10,7 @@ int main(int argc, char** argv) {
   CLI::App app("Tools around fastsagd, which makes an accompaniment to a voice.", "fastsag");
   app.require_subcommand(1);
   app.set_help_all_flag("--help-all", "Help of every command");
+  add_bench(app);
   add_devices(app);
   add_eval(app);
   add_info(app);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "model/nn/bigvgan_fast.h"
+#include "model/nn/kernels.h"
 
 namespace fastsag::model {
 namespace {
@@ -57,7 +58,11 @@ BigVganImpl::BigVganImpl(BigVganVersion version_, BigVganSizes sizes_)
 
 BigVganImpl::~BigVganImpl() = default;
 
-void BigVganImpl::prepare(torch::ScalarType type) { fast_ = std::make_shared<BigVganFast>(*this, type); }
+void BigVganImpl::prepare(torch::ScalarType type) {
+  fast_.reset();  // its memory first
+  fast_ = std::make_shared<BigVganFast>(*this, has_bf16() ? type : torch::kFloat);
+}
+void BigVganImpl::unprepare() { fast_.reset(); }
 
 torch::Tensor BigVganImpl::seen(const std::string& name, torch::Tensor value) const {
   if (tap) tap(name, value);

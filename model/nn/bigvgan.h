@@ -54,8 +54,10 @@ class BigVganImpl : public torch::nn::Module {
   int64_t reach() const;  // frames on either side that a frame of sound depends on
   int64_t hop() const;    // samples a frame
 
-  // Takes the weights as they are now; again after they change. kFloat or kBFloat16.
+  // Takes the weights as they are now; again after they change. kFloat, or kBFloat16 where has_bf16() (kernels.h), else
+  // kFloat too.
   void prepare(torch::ScalarType type = torch::kFloat);
+  void unprepare();  // for comparing the two ways
 
   // Where given, sees what each part made, named as the module is; for comparing two runs.
   std::function<void(const std::string& name, const torch::Tensor& value)> tap;

@@ -50,18 +50,28 @@ constexpr int kLanes = 16;
 
 }  // namespace
 
+#ifdef FASTSAG_VARIANTS
+static bool has_avx512() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+}
+bool has_bf16() { return has_avx512() && __builtin_cpu_supports("avx512bf16"); }
+
 template <class T>
 const Kernels<T>& kernels() {
-#ifdef FASTSAG_VARIANTS
-  static const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-  static const bool bf16 = wide && __builtin_cpu_supports("avx512bf16");
-  if (bf16) return avx512_bf16::kTable<T>;
-  if (wide) return avx512::kTable<T>;
+  if (has_bf16()) return avx512_bf16::kTable<T>;
+  if (has_avx512()) return avx512::kTable<T>;
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2::kTable<T>;
-#endif
   return plain::kTable<T>;
 }
+#else
+bool has_bf16() { return false; }
+
+template <class T>
+const Kernels<T>& kernels() {
+  return plain::kTable<T>;
+}
+#endif
 
 template const Kernels<float>& kernels();
 template const Kernels<uint16_t>& kernels();

@@ -73,4 +73,7 @@ struct Kernels {
 template <class T>
 const Kernels<T>& kernels();
 
+// Whether this processor multiplies bfloat16 faster than float.
+bool has_bf16();
+
 }  // namespace fastsag::model

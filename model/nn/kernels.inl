@@ -20,8 +20,12 @@ inline Vec load(const uint16_t* from) {
 }
 inline void store(float* to, Vec v) { __builtin_memcpy(to, &v, sizeof v); }
 inline void store(uint16_t* to, Vec v) {
+#ifdef FASTSAG_BF16_DOT
+  const __m256bh h = _mm512_cvtneps_pbh(v);
+#else
   const Word bits = reinterpret_cast<Word>(v);
   const Half h = __builtin_convertvector((bits + 0x7fff + ((bits >> 16) & 1)) >> 16, Half);  // to nearest even
+#endif
   __builtin_memcpy(to, &h, sizeof h);
 }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <utility>
 
+#include "model/nn/kernels.h"
 #include "model/nn/unet_fast.h"
 
 namespace fastsag::model {
@@ -27,7 +28,7 @@ torch::Tensor unet_time_embedding(const torch::Tensor& t, int64_t dim) {
   const torch::Tensor k = torch::arange(half, t.options().dtype(torch::kFloat));
   const torch::Tensor frequency = torch::exp(k * -(std::log(10000.) / static_cast<double>(half - 1)));
   const torch::Tensor phase = 1000 * t.to(torch::kDouble).unsqueeze(1) * frequency.to(torch::kDouble);
-  return torch::cat({phase.sin(), phase.cos()}, 1).to(torch::kFloat);
+  return torch::cat({phase.sin(), phase.cos()}, 1);
 }
 
 UNetBlockImpl::UNetBlockImpl(int64_t in, int64_t out)
@@ -103,7 +104,11 @@ UNetImpl::UNetImpl(int64_t dim_) : dim(dim_), mlp_in(dim, 4 * dim), mlp_out(4 * 
 
 UNetImpl::~UNetImpl() = default;
 
-void UNetImpl::prepare(torch::ScalarType type) { fast_ = std::make_shared<UNetFast>(*this, type); }
+void UNetImpl::prepare(torch::ScalarType type) {
+  fast_.reset();  // its memory first
+  fast_ = std::make_shared<UNetFast>(*this, has_bf16() ? type : torch::kFloat);
+}
+void UNetImpl::unprepare() { fast_.reset(); }
 
 torch::Tensor UNetImpl::seen(const std::string& name, torch::Tensor value) const {
   if (tap) tap(name, value);
@@ -114,7 +119,7 @@ torch::Tensor UNetImpl::forward(const torch::Tensor& x, const torch::Tensor& mas
                                 const torch::Tensor& c_noise) {
   const torch::Tensor frames =
       mask.defined() ? mask.to(x.scalar_type()).unsqueeze(1) : x.new_ones({1, 1, 1, x.size(2)});
-  const torch::Tensor embedding = seen("time_pos_emb", unet_time_embedding(c_noise, dim));
+  const torch::Tensor embedding = seen("time_pos_emb", unet_time_embedding(c_noise, dim).to(x.scalar_type()));
   const torch::Tensor time = seen("mlp", mlp_out(torch::mish(mlp_in(embedding))));
   const torch::Tensor image = torch::stack({mu, x}, 1);
   return fast_ && UNetFast::fits(*this, x) ? (*fast_)(image, frames, time, tap) : plain(image, frames, time);

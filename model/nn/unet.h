@@ -17,7 +17,7 @@
 
 namespace fastsag::model {
 
-// [B][64] sines and cosines of 1000 t, frequencies 1 to 1/10000. Phases in double: float costs 1e-4 there.
+// [B][dim] sines and cosines of 1000 t, frequencies 1 to 1/10000. In double: float's phases are off by 1e-4 there.
 torch::Tensor unet_time_embedding(const torch::Tensor& t, int64_t dim);
 
 // conv 3x3 of x * mask, group norm, Mish, mask.
@@ -77,8 +77,10 @@ class UNetImpl : public torch::nn::Module {
   torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& mask, const torch::Tensor& mu,
                         const torch::Tensor& c_noise);
 
-  // Takes the weights as they are now; again after they change. kFloat or kBFloat16.
+  // Takes the weights as they are now; again after they change. kFloat, or kBFloat16 where has_bf16() (kernels.h), else
+  // kFloat too.
   void prepare(torch::ScalarType type = torch::kFloat);
+  void unprepare();  // for comparing the two ways
 
   // Where given, sees what each part made, named as the module is; for comparing two runs.
   std::function<void(const std::string& name, const torch::Tensor& value)> tap;

@@ -20,13 +20,16 @@ struct PaperBatch {
 
 struct PaperDraws {
   torch::Tensor sigma;    // [B], N(0, 1): noise level of each item
-  torch::Tensor noise;    // [B][bands][width], N(0, 1)
+  torch::Tensor noise;    // [B][bands][columns], N(0, 1); columns = width where `begin` is undefined
   torch::Tensor dropout;  // [B][T1], N(0, 1): frames that the Perceiver does not see; undefined: it sees all
+  // [B] int64: the U-Net sees the columns from here on alone, as Grad-TTS (section 3.3) trains; undefined: all, as
+  // FastSAG does.
+  torch::Tensor begin;
 };
 
 struct PaperLosses {
   torch::Tensor semantic, prior, diffusion;  // scalars
-  torch::Tensor denoised;                    // [B][bands][width]
+  torch::Tensor denoised;                    // [B][bands][columns]
   torch::Tensor total() const { return semantic + prior + diffusion; }
 };
 

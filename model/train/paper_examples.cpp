@@ -25,7 +25,7 @@ PaperExamples each(const std::vector<PaperExamples>& from, Function function) {
           {of([](const auto& e) { return e.batch.voice; }), of([](const auto& e) { return e.batch.accompaniment; }),
            of([](const auto& e) { return e.batch.mel; })},
           {of([](const auto& e) { return e.draws.sigma; }), of([](const auto& e) { return e.draws.noise; }),
-           of([](const auto& e) { return e.draws.dropout; })}};
+           of([](const auto& e) { return e.draws.dropout; }), of([](const auto& e) { return e.draws.begin; })}};
 }
 
 torch::Tensor tensor_of(std::vector<float>& wave) {
@@ -62,11 +62,11 @@ void add_noise(std::vector<float>& voice, Chance& chance) {
   for (size_t i = 0; i < voice.size(); ++i) voice[i] += static_cast<float>(deviation * static_cast<double>(noise[i]));
 }
 
-PaperExamples make_example(const PaperTask& task, const Clip& clip, bool noise, Chance chance) {
+PaperExamples make_example(const PaperTask& task, const Clip& clip, bool training, Chance chance) {
   const Stems& song = *clip.song;
   std::vector<float> voice = read_mono(song.vocals, clip.begin, clip.samples);
   const std::vector<float> rest = read_mono(song.no_vocals, clip.begin, clip.samples);
-  if (noise) add_noise(voice, chance);
+  if (training) add_noise(voice, chance);
   const auto spare = static_cast<double>(clip.samples - kClipSeconds * song.rate);
   const auto begin = static_cast<int64_t>(chance.uniform() * (spare + 1));
   voice = ready(std::move(voice), begin, song.rate);
@@ -88,7 +88,10 @@ PaperExamples make_example(const PaperTask& task, const Clip& clip, bool noise, 
   }
   at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(chance.next());
   example.draws.sigma = torch::randn({1}, generator);
-  example.draws.noise = torch::randn({1, task.sizes.bands, task.sizes.width}, generator);
+  const bool whole = !training || task.columns == 0 || task.columns >= task.sizes.width;
+  const int64_t columns = whole ? task.sizes.width : task.columns;
+  example.draws.noise = torch::randn({1, task.sizes.bands, columns}, generator);
+  if (!whole) example.draws.begin = torch::randint(task.sizes.width - columns + 1, {1}, generator, torch::kLong);
   if (task.path == ConditionPath::perceiver) example.draws.dropout = torch::randn({1, feature_frames}, generator);
   return example;
 }

@@ -33,9 +33,10 @@ struct PaperTask {
   bool normalised = true;
   ConditionPath path = ConditionPath::bilinear;
   PaperSizes sizes;
+  int64_t columns = 0;  // that the U-Net sees in training; 0: all
 };
-// One example; `noise`: as in training. `chance` is all that is random.
-PaperExamples make_example(const PaperTask& task, const Clip& clip, bool noise, Chance chance);
+// One example; `training`: with noise, and the U-Net's part of the window. `chance` is all that is random.
+PaperExamples make_example(const PaperTask& task, const Clip& clip, bool training, Chance chance);
 PaperExamples stack(const std::vector<PaperExamples>& examples);
 
 }  // namespace fastsag::model

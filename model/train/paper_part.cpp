@@ -28,9 +28,10 @@ Preset preset_of(const PaperRecipe& recipe) {
   return preset;
 }
 
-PaperTask task_of(const Preset& preset) {
+PaperTask task_of(const Preset& preset, int64_t columns) {
   return {preset.front_end.kind == "semitones", preset.front_end.normalised,
-          preset.condition == "perceiver" ? ConditionPath::perceiver : ConditionPath::bilinear, preset.sizes};
+          preset.condition == "perceiver" ? ConditionPath::perceiver : ConditionPath::bilinear, preset.sizes,
+          columns};
 }
 
 torch::Tensor features_of(FrontEnd& network, const torch::Tensor& waves) {
@@ -53,7 +54,7 @@ PaperNetImpl::PaperNetImpl(const PaperSizes& sizes) : condition(sizes), unet(siz
 PaperPart::PaperPart(const std::filesystem::path& corpus, const PaperRecipe& recipe, int64_t batch)
     : corpus_(corpus, recipe.paper_level),
       preset_(preset_of(recipe)),
-      task_(task_of(preset_)),
+      task_(task_of(preset_, recipe.columns)),
       batch_(batch),
       at_once_(recipe.at_once > 0 ? std::min(recipe.at_once, batch) : batch),
       net_(preset_.sizes),
@@ -81,7 +82,7 @@ PaperExamples PaperPart::draw(const BatchKey& key) const {
                   static_cast<uint64_t>(item)};
     const auto& clips = corpus_.train();
     const Clip& clip = clips[static_cast<size_t>(chance.below(static_cast<int>(clips.size())))];
-    examples.push_back(make_example(task_, clip, /*noise=*/true, chance));
+    examples.push_back(make_example(task_, clip, /*training=*/true, chance));
   }
   return stack(examples);
 }
@@ -119,7 +120,7 @@ std::map<std::string, double> PaperPart::validate() {
     std::vector<PaperExamples> examples;
     for (int64_t i = 0; i < count; ++i) {
       const Clip& clip = clips[static_cast<size_t>(i * std::ssize(clips) / count)];
-      examples.push_back(make_example(task_, clip, /*noise=*/false, Chance{kValidation, static_cast<uint64_t>(i)}));
+      examples.push_back(make_example(task_, clip, /*training=*/false, Chance{kValidation, static_cast<uint64_t>(i)}));
       examples.back().draws.dropout = torch::Tensor();  // it hears all
       // Noise levels at even places of their distribution, so that few clips stand for it.
       const double place = (static_cast<double>((i * 7) % count) + .5) / static_cast<double>(count);

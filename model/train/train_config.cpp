@@ -28,6 +28,9 @@ PaperRecipe read_recipe(TomlReader& reader, const fs::path& folder) {
   recipe.paper_level = level == "paper";
   reader.read("at_once", recipe.at_once, 1, 65536);
   reader.read("loaders", recipe.loaders, 1, 256);
+  reader.read("columns", recipe.columns, 0, 1024);
+  if (recipe.columns % 4 != 0)
+    reader.error("columns", "is " + std::to_string(recipe.columns) + ", expected a multiple of 4 (the U-Net halves twice)");
   return recipe;
 }
 

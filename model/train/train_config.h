@@ -19,6 +19,7 @@ struct PaperRecipe {
   bool paper_level = true;       // clips at -25 dB as the paper means it, else as its code does (model/train/stems.h)
   int64_t at_once = 0;           // windows of a batch that go through the network together; 0: all
   int64_t loaders = 1;           // threads that prepare the next batches
+  int64_t columns = 0;           // of a window that the U-Net sees in a step, a multiple of 4; 0: all, as published
 };
 
 struct PartConfig {

@@ -75,6 +75,37 @@ TEST_F(PaperTraining, PiecesAddUpToTheBatchInAnyOrderOfLoading) {
   EXPECT_LT((at_once - summed).norm().item<double>(), 1e-4 * at_once.norm().item<double>());  // fp32 sums in two orders
 }
 
+TEST(PaperLosses, OfAPartOfTheWindowEachItemHasItsOwn) {
+  const torch::NoGradGuard no_grad;
+  torch::manual_seed(4);
+  PaperSizes sizes;
+  sizes.semantic_channels = 8, sizes.semantic_stacks = sizes.prior_stacks = 1;
+  sizes.semantic_blocks = sizes.prior_blocks = 2;
+  sizes.perceiver = false, sizes.unet_dim = 8, sizes.frames = 40, sizes.width = 64;
+  Condition condition(sizes);
+  UNet unet(8);
+  const PaperBatch batch{torch::randn({2, 50, 8}), torch::randn({2, 50, 8}), torch::randn({2, 100, 40})};
+  const auto losses = [&](const PaperBatch& of, const PaperDraws& draws) {
+    return paper_losses(condition, unet, of, draws, ConditionPath::bilinear);
+  };
+  PaperDraws draws{torch::randn({2}), torch::randn({2, 100, 64})};
+  const double whole = losses(batch, draws).diffusion.item<double>();
+  draws.begin = torch::zeros({2}, torch::kLong);
+  EXPECT_EQ(losses(batch, draws).diffusion.item<double>(), whole);
+
+  draws.noise = draws.noise.narrow(2, 0, 16), draws.begin = torch::tensor({8, 20});
+  const PaperLosses part = losses(batch, draws);
+  EXPECT_EQ(part.denoised.size(2), 16);
+  PaperBatch other = batch;
+  other.mel = batch.mel.clone();
+  other.mel[0].narrow(1, 0, 8).fill_(9), other.mel[0].narrow(1, 24, 16).fill_(9);
+  other.mel[1].narrow(1, 0, 20).fill_(9), other.mel[1].narrow(1, 36, 4).fill_(9);
+  EXPECT_EQ(losses(other, draws).diffusion.item<double>(), part.diffusion.item<double>());
+  EXPECT_GT(losses(other, draws).prior.item<double>(), part.prior.item<double>());  // which sees all
+  other.mel[1].narrow(1, 35, 1).fill_(9);
+  EXPECT_NE(losses(other, draws).diffusion.item<double>(), part.diffusion.item<double>());
+}
+
 TEST_F(PaperTraining, ResumedGivesTheSameCurveAndTheReleasedFileIsThePublishedForm) {
   TrainConfig config;
   config.validate_steps = 2;

@@ -1,0 +1,72 @@
+#include "model/bench.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "model/accompanist.h"
+#include "model/measure.h"
+#include "model/paper/bench.h"
+#include "model/preset.h"
+
+namespace fastsag::model {
+namespace {
+
+// Windows of a hum, one hop after another, as a room would ask for them.
+BenchReport bench_windows(const Preset& preset, const BenchRequest& request,
+                          const std::function<void(const BenchRow&)>& show) {
+  constexpr int kWindows = 20;
+  AccompanistOptions options{.preset = request.preset, .device = request.device, .steps = request.steps};
+  options.preset_dir = request.preset_dir;
+  options.threads = request.threads;
+  const auto accompanist = load_accompanist(options);
+  accompanist->prepare(1);
+  std::vector<float> voice(static_cast<size_t>(accompanist->window_samples()));
+  for (size_t i = 0; i < voice.size(); ++i)
+    voice[i] = .3f * std::sin(static_cast<float>(i % 24000) * 2 * 3.14159265f * 220 / kSampleRate);
+  const std::vector<std::pair<std::string, double Timing::*>> parts = {{"front end", &Timing::front_end},
+                                                                       {"semantic", &Timing::semantic},
+                                                                       {"prior", &Timing::prior},
+                                                                       {"denoiser", &Timing::denoiser},
+                                                                       {"vocoder", &Timing::vocoder}};
+  std::vector<BenchRow> rows;
+  for (const auto& part : parts) rows.push_back({part.first, "fp32"});
+  rows.push_back({"window", "fp32"});
+  WindowResult result;
+  reset_peak();
+  for (int i = 0; i < kWindows; ++i) {
+    const Plan past = std::move(result.plan);
+    const int64_t end = accompanist->window_samples() + i * 2 * kSampleRate;
+    const WindowRequest window{.voice = voice,
+                               .voice_end = end,
+                               .write_begin = end - 2 * kSampleRate,
+                               .write_end = end,
+                               .known_end = end - 2 * kSampleRate,
+                               .past = i == 0 ? nullptr : &past};
+    result = {};
+    rows.back().seconds.push_back(seconds_of([&] { accompanist->generate({&window, 1}, {&result, 1}); }));
+    for (size_t k = 0; k < parts.size(); ++k) rows[k].seconds.push_back(accompanist->last_timing().*parts[k].second);
+  }
+  BenchReport report{.weights = "from their file", .steps = request.steps.value_or(preset.denoiser.steps)};
+  for (BenchRow& row : rows) {
+    std::sort(row.seconds.begin(), row.seconds.end());
+    row.peak_bytes = peak_bytes();
+    show(row);
+  }
+  report.rows = std::move(rows);
+  return report;
+}
+
+}  // namespace
+
+double BenchRow::percentile(double q) const {
+  if (seconds.empty()) return 0;
+  const auto rank = static_cast<size_t>(std::ceil(q * static_cast<double>(seconds.size())));
+  return seconds[std::clamp<size_t>(rank, 1, seconds.size()) - 1];
+}
+
+BenchReport bench(const BenchRequest& request, const std::function<void(const BenchRow&)>& show) {
+  const Preset preset = load_preset(request.preset, request.preset_dir);
+  return preset.form == "paper" ? bench_paper(preset, request, show) : bench_windows(preset, request, show);
+}
+
+}  // namespace fastsag::model

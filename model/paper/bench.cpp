@@ -1,0 +1,351 @@
+#include "model/paper/bench.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+#include <numbers>
+
+#include "dsp/error.h"
+#include "dsp/mel.h"
+#include "model/accompanist.h"
+#include "model/checkpoint.h"
+#include "model/edm.h"
+#include "model/flop_counter.h"
+#include "model/formula.h"
+#include "model/measure.h"
+#include "model/nn/kernels.h"
+#include "model/nn/unet.h"
+#include "model/paper/condition.h"
+#include "model/paper/front_end.h"
+#include "model/paper/published.h"
+#include "model/paper/vocoder.h"
+
+namespace fastsag::model {
+namespace {
+
+const std::string kPlain = "plain", kFloat = "fp32", kHalf = "bf16";
+
+// Ten seconds of something sung: eight harmonics of a wavering 220 Hz, min-max scaled.
+std::vector<float> hum() {
+  std::vector<float> wave(static_cast<size_t>(10 * kSampleRate));
+  double phase = 0;
+  for (size_t i = 0; i < wave.size(); ++i) {
+    const double t = static_cast<double>(i) / kSampleRate;
+    phase += 2 * std::numbers::pi * 220 * (1 + .02 * std::sin(2 * std::numbers::pi * 5 * t)) / kSampleRate;
+    for (int k = 1; k <= 8; ++k) wave[i] += static_cast<float>(std::sin(k * phase) / k);
+  }
+  dsp::minmax_scale(wave);
+  return wave;
+}
+
+double snr_db(const torch::Tensor& truth, const torch::Tensor& made) {
+  const auto power = [](const torch::Tensor& x) { return x.to(torch::kDouble).square().sum().item<double>(); };
+  return 10 * std::log10(power(truth) / power(made.to(torch::kFloat) - truth.to(torch::kFloat)));
+}
+
+// The blocks of the model, as a window runs them.
+class Blocks {
+ public:
+  Blocks(const Preset& preset, torch::Device device, int steps)
+      : preset_(preset),
+        device_(device),
+        steps_(steps),
+        voice_(hum()),
+        condition_(preset.sizes),
+        unet_(preset.sizes.unet_dim) {
+    load_denoiser();
+    load_front_end_and_vocoder();
+    audio_ = torch::from_blob(voice_.data(), {1, std::ssize(voice_)}).to(device);
+    const int64_t width = preset.sizes.width;
+    mask_ = (torch::arange(width) < preset.sizes.frames).to(torch::kFloat).view({1, 1, width}).to(device);
+    noise_ = formula_normal("bench.z", {1, dsp::kMelBands, width}).to(device);
+    mel_ = formula_uniform("bench.mel", {1, dsp::kMelBands, preset.sizes.frames}).to(device);
+  }
+
+  const std::string& weights() const { return weights_; }
+  int steps() const { return steps_; }
+  UNet& unet() { return unet_; }
+  const torch::Tensor& some_mel() const { return mel_; }
+  bool has_bigvgan() const { return static_cast<bool>(bigvgan_); }
+
+  void use(const std::string& way) {
+    set(*unet_, way);
+    if (bigvgan_) set(*bigvgan_, way);
+  }
+  void set_unet(const std::string& way) { set(*unet_, way); }
+  void set_vocoder(const std::string& way) {
+    if (bigvgan_) set(*bigvgan_, way);
+  }
+
+  torch::Tensor hear() {
+    if (preset_.front_end.kind != "mert") return front_end_->features(voice_).unsqueeze(0);
+    return preset_.front_end.normalised ? mert_->embed(audio_) : mert_->forward(audio_).back();
+  }
+  torch::Tensor prior(const torch::Tensor& features) {
+    if (preset_.condition == "mel") return condition_->prior(mel_);
+    const bool perceiver = preset_.condition == "perceiver";
+    return condition_->forward(features, preset_.sizes.frames,
+                               perceiver ? ConditionPath::perceiver : ConditionPath::bilinear);
+  }
+  torch::Tensor step(const torch::Tensor& mu) { return unet_(noise_, mask_, mu, torch::full({1}, -.17f, device_)); }
+  torch::Tensor sample(const torch::Tensor& mu) {
+    EdmOptions edm;
+    edm.steps = steps_;
+    edm.sigma_max = preset_.denoiser.sigma_max;
+    return edm_sample(
+               edm,
+               [this](const auto& x, const auto& mask, const auto& m, const auto& c) { return unet_(x, mask, m, c); },
+               noise_, mask_, mu)
+        .narrow(2, 0, preset_.sizes.frames);
+  }
+  torch::Tensor sound(const torch::Tensor& mel) {
+    if (bigvgan_) return bigvgan_((mel + 1) * 7 - 12);
+    const std::vector<float> made =
+        vocoder_->synthesize(mel[0].t(), 0, 0, (preset_.sizes.frames - 1) * dsp::kMelHop, {});
+    return torch::tensor(made);
+  }
+
+  // As the modules define them, counted on a part and scaled: all their work grows with the length.
+  double step_flop() {
+    constexpr int64_t kPart = 32;
+    const torch::Tensor x = torch::zeros({1, dsp::kMelBands, kPart}, device_);
+    const FlopCounter counter;
+    unet_(x, torch::ones({1, 1, kPart}, device_), x, torch::zeros({1}, device_));
+    return counter.flop() * static_cast<double>(preset_.sizes.width) / kPart;
+  }
+  double sound_flop() {
+    if (!bigvgan_) return 0;
+    constexpr int64_t kPart = 4;
+    const FlopCounter counter;
+    bigvgan_(torch::zeros({1, dsp::kMelBands, kPart}, device_));
+    return counter.flop() * static_cast<double>(preset_.sizes.frames) / kPart;
+  }
+
+  void wait() const {
+    if (device_.is_cuda()) torch::cuda::synchronize();
+  }
+
+ private:
+  template <class Net>
+  void set(Net& net, const std::string& way) {
+    if (way == kPlain || !device_.is_cpu())
+      net.unprepare();
+    else
+      net.prepare(way == kHalf ? torch::kBFloat16 : torch::kFloat);
+  }
+  void note(const std::string& what, bool from_file) {
+    weights_ += (weights_.empty() ? "" : ", ") + what + (from_file ? " from its file" : " by formula");
+  }
+  void load_denoiser() {
+    const bool there = std::filesystem::is_regular_file(preset_.weights);
+    if (there) {
+      const std::array parts = {PrefixedModule{"", condition_.get()}, PrefixedModule{"decoder.estimator", unet_.get()}};
+      load_modules(parts, preset_.weights);
+    } else {
+      fill_by_formula(*condition_, FormulaModel::fastsag);
+      fill_by_formula(*unet_, FormulaModel::fastsag, "decoder.estimator.");
+    }
+    note("FastSAG", there);
+    condition_->eval();
+    condition_->to(device_);
+    unet_->eval();
+    unet_->to(device_);
+  }
+  void load_front_end_and_vocoder() {
+    if (preset_.front_end.kind == "mert") {
+      const bool there = std::filesystem::is_regular_file(preset_.front_end.weights);
+      mert_ = there ? load_mert(preset_.front_end.weights) : Mert();
+      if (!there) fill_by_formula(*mert_, FormulaModel::mert);
+      note("MERT", there);
+      mert_->eval();
+      mert_->to(device_);
+    } else {
+      front_end_ = load_front_end(preset_.front_end, device_);
+    }
+    if (preset_.vocoder.kind == "bigvgan") {
+      const bool there = std::filesystem::is_regular_file(preset_.vocoder.weights);
+      bigvgan_ = there ? load_bigvgan(preset_.vocoder.weights) : BigVgan();
+      if (!there) fill_by_formula(*bigvgan_, FormulaModel::bigvgan);
+      note("BigVGAN", there);
+      bigvgan_->eval();
+      bigvgan_->to(device_);
+    } else {
+      vocoder_ = load_vocoder(preset_, device_);
+    }
+  }
+
+  const Preset preset_;
+  const torch::Device device_;
+  const int steps_;
+  std::string weights_;
+  std::vector<float> voice_;
+  Condition condition_;
+  UNet unet_;
+  Mert mert_{nullptr};
+  BigVgan bigvgan_{nullptr};
+  std::unique_ptr<FrontEnd> front_end_;
+  std::unique_ptr<Vocoder> vocoder_;
+  torch::Tensor audio_, mel_, mask_, noise_;
+};
+
+class Bench {
+ public:
+  Bench(const Preset& preset, const BenchRequest& request, const std::function<void(const BenchRow&)>& show)
+      : blocks_(preset, torch::Device(request.device), request.steps.value_or(preset.denoiser.steps)), show_(show) {
+    ways_ = {kFloat};
+    if (request.device == "cpu" && has_bf16()) ways_.push_back(kHalf);
+    if (request.baseline) ways_.insert(ways_.begin(), kPlain);
+    report_.weights = blocks_.weights();
+    report_.steps = blocks_.steps();
+  }
+
+  BenchReport run() {
+    count();
+    for (const std::string& way : ways_)
+      if (way != kPlain) window(way);
+    compare();
+    turns(
+        "U-Net step", step_flop_, &Blocks::set_unet, [&] { blocks_.step(mu_); }, 10);
+    if (blocks_.has_bigvgan())
+      turns(
+          "vocoder", sound_flop_, &Blocks::set_vocoder, [&] { blocks_.sound(mel_); }, 3);
+    else
+      measured(
+          "vocoder", kFloat, 0, [&] { blocks_.sound(mel_); }, 5);
+    plain_window();
+    return std::move(report_);
+  }
+
+ private:
+  // One run of everything, which also warms up; its FLOP.
+  void count() {
+    blocks_.use(kPlain);
+    step_flop_ = blocks_.step_flop();
+    sound_flop_ = blocks_.sound_flop();
+    torch::Tensor features;
+    const FlopCounter counter;
+    features = blocks_.hear();
+    hear_flop_ = counter.flop();
+    mu_ = blocks_.prior(features);
+    prior_flop_ = counter.flop() - hear_flop_;
+    measured(
+        "front end", kFloat, hear_flop_, [&] { features = blocks_.hear(); }, 5);
+    measured(
+        "condition", kFloat, prior_flop_, [&] { mu_ = blocks_.prior(features); }, 5);
+  }
+
+  void window(const std::string& way) {
+    blocks_.use(way);
+    blocks_.step(mu_);
+    blocks_.sound(blocks_.some_mel());
+    const double flop = hear_flop_ + prior_flop_ + blocks_.steps() * step_flop_ + sound_flop_;
+    measured(
+        "window", way, flop,
+        [&] {
+          mel_ = blocks_.sample(blocks_.prior(blocks_.hear()));
+          sound_ = blocks_.sound(mel_);
+        },
+        2);
+    made_[way] = {mel_, sound_};
+  }
+
+  // How far bf16 is from fp32: at the end of a window, and part by part within one evaluation.
+  void compare() {
+    if (!made_.contains(kHalf)) return;
+    report_.bf16_snr = {{"mel", snr_db(made_[kFloat].first, made_[kHalf].first)},
+                        {"sound", snr_db(made_[kFloat].second, made_[kHalf].second)}};
+    std::map<std::string, torch::Tensor> exact;
+    for (const bool half : {false, true}) {
+      blocks_.unet()->prepare(half ? torch::kBFloat16 : torch::kFloat);
+      blocks_.unet()->tap = [&](const std::string& name, const torch::Tensor& value) {
+        if (half)
+          report_.bf16_snr.emplace_back(name, snr_db(exact.at(name), value));
+        else
+          exact[name] = value.clone();
+      };
+      blocks_.step(mu_);
+      blocks_.unet()->tap = {};
+    }
+  }
+
+  void measured(const std::string& block, const std::string& way, double flop, const std::function<void()>& body,
+                int runs) {
+    BenchRow row{block, way, flop, {}, 0};
+    reset_peak();
+    for (int i = 0; i < runs; ++i) row.seconds.push_back(timed(body));
+    finish(std::move(row));
+  }
+
+  // Every way once, `rounds` times over.
+  void turns(const std::string& block, double flop, void (Blocks::*use)(const std::string&),
+             const std::function<void()>& body, int rounds) {
+    std::vector<BenchRow> rows;
+    for (const std::string& way : ways_) rows.push_back({block, way, flop, {}, 0});
+    for (int round = 0; round < rounds; ++round) {
+      for (BenchRow& row : rows) {
+        (blocks_.*use)(row.way);
+        if (row.way != kPlain) body();  // packs its weights
+        reset_peak();
+        row.seconds.push_back(timed(body));
+        row.peak_bytes = std::max(row.peak_bytes, peak_bytes());
+      }
+    }
+    for (BenchRow& row : rows) finish(std::move(row));
+    const BenchRow* const plain = find(block, kPlain);
+    for (const std::string& way : ways_)
+      if (plain && way != kPlain)
+        report_.speedup.emplace_back(block + " " + way, plain->median() / find(block, way)->median());
+  }
+
+  // Not run: the sum of what it is made of.
+  void plain_window() {
+    const BenchRow* const step = find("U-Net step", kPlain);
+    const BenchRow* const sound = find("vocoder", blocks_.has_bigvgan() ? kPlain : kFloat);
+    if (!step || !sound) return;
+    const double rest = find("front end", kFloat)->median() + find("condition", kFloat)->median();
+    const double seconds = rest + blocks_.steps() * step->median() + sound->median();
+    for (const std::string& way : ways_)
+      if (way != kPlain) report_.speedup.emplace_back("window " + way, seconds / find("window", way)->median());
+  }
+
+  double timed(const std::function<void()>& body) {
+    blocks_.wait();
+    return seconds_of([&] {
+      body();
+      blocks_.wait();
+    });
+  }
+  void finish(BenchRow row) {
+    std::sort(row.seconds.begin(), row.seconds.end());
+    if (row.peak_bytes == 0) row.peak_bytes = peak_bytes();
+    show_(row);
+    report_.rows.push_back(std::move(row));
+  }
+  const BenchRow* find(const std::string& block, const std::string& way) const {
+    const auto found =
+        std::ranges::find_if(report_.rows, [&](const auto& row) { return row.block == block && row.way == way; });
+    return found == report_.rows.end() ? nullptr : &*found;
+  }
+
+  Blocks blocks_;
+  const std::function<void(const BenchRow&)>& show_;
+  std::vector<std::string> ways_;
+  BenchReport report_;
+  double hear_flop_ = 0, prior_flop_ = 0, step_flop_ = 0, sound_flop_ = 0;
+  torch::Tensor mu_, mel_, sound_;
+  std::map<std::string, std::pair<torch::Tensor, torch::Tensor>> made_;
+};
+
+}  // namespace
+
+BenchReport bench_paper(const Preset& preset, const BenchRequest& request,
+                        const std::function<void(const BenchRow&)>& show) {
+  if (request.device != "cpu" && !torch::cuda::is_available())
+    throw Error("device \"" + request.device + "\" was asked for, but there is no CUDA device (or driver); use cpu");
+  at::set_num_threads(request.threads);
+  const torch::InferenceMode no_gradients;
+  return Bench(preset, request, show).run();
+}
+
+}  // namespace fastsag::model
