@@ -6,22 +6,11 @@
 #include <complex>
 
 #include "dsp/error.h"
+#include "dsp/mel_scale.h"
 #include "dsp/stft.h"
 
 namespace fastsag::dsp {
 namespace {
-
-// Slaney's scale: linear below 1 kHz, logarithmic above, 27 mels to a factor of 6.4.
-double mel_to_hz(double mel) {
-  constexpr double kHzPerMel = 200.0 / 3, kLogStartHz = 1000, kLogStartMel = kLogStartHz / kHzPerMel;
-  static const double step = std::log(6.4) / 27;
-  return mel < kLogStartMel ? mel * kHzPerMel : kLogStartHz * std::exp(step * (mel - kLogStartMel));
-}
-
-double hz_to_mel(double hz) {
-  static const double step = std::log(6.4) / 27;
-  return hz < 1000 ? hz * 3 / 200 : 15 + std::log(hz / 1000) / step;
-}
 
 // One triangle: the bins where it is not zero.
 struct Band {
