@@ -63,6 +63,7 @@ nlohmann::json to_json(const Arguments& arguments, const RenderReport& report) {
           {"accompaniment_lufs", loudness(report.accompaniment_lufs)},
           {"joins", report.joins.joins},
           {"join_jump", report.joins.ratio()},
+          {"join_s", report.join_s},
           {"window_p50_ms", durations.percentile(0.5) * 1000},
           {"window_p95_ms", durations.percentile(0.95) * 1000},
           {"window_ms", window_ms}};

@@ -137,12 +137,13 @@ RenderReport render(model::Accompanist& accompanist, const RenderOptions& option
   }
   PlanCollector plans;
   Sinks sinks(options, settings.sample_rate);
+  RenderReport report;
   const Subscription subscription = room->subscribe([&](const WindowEvent& event) {
     plans.add(event);
     sinks.join(event.slice_begin * settings.sample_rate / model::kSampleRate);
+    report.join_s.push_back(static_cast<double>(event.slice_begin) / model::kSampleRate);
   });
   Collector collector(*room, sinks, length);
-  RenderReport report;
 
   std::vector<float> in(static_cast<size_t>(std::lround(kBlock_s * reader.sample_rate()))), block;
   int64_t sung = 0;

@@ -32,6 +32,7 @@ struct RenderReport {
   RoomStatus room;
   double voice_lufs = 0, accompaniment_lufs = 0;
   JoinFigure joins;
+  std::vector<double> join_s;  // where windows meet, seconds of the voice
 };
 
 RenderReport render(model::Accompanist& accompanist, const RenderOptions& options);
