@@ -2,6 +2,7 @@
 
 #include "dsp/error.h"
 #include "model/lite/accompanist.h"
+#include "model/memory.h"
 #include "model/paper/accompanist.h"
 #include "model/preset.h"
 
@@ -9,6 +10,7 @@ namespace fastsag::model {
 
 std::unique_ptr<Accompanist> load_accompanist(const AccompanistOptions& options) {
   const Preset preset = load_preset(options.preset, options.preset_dir);
+  check_memory(preset, available_bytes(), options.preset_dir);
   if (preset.form == "paper") return std::make_unique<PaperAccompanist>(preset, options);
   if (options.device != "cpu")
     throw Error("device \"" + options.device + "\" was asked for, but preset " + preset.name +

@@ -22,16 +22,6 @@ fs::path preset_folder() {
               "; name it: model.preset_dir, or give the path of a preset's .toml");
 }
 
-std::vector<std::string> presets_in(const fs::path& folder) {
-  std::vector<std::string> names;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (entry.path().extension() == ".toml") names.push_back(entry.path().stem().string());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
 // One of a few words.
 void read_word(TomlReader& reader, const std::string& key, std::string& value, const std::vector<std::string>& words) {
   reader.read(key, value);
@@ -105,6 +95,16 @@ Preset load_preset_file(const fs::path& file) {
   return preset;
 }
 
+std::vector<std::string> preset_names(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder.empty() ? preset_folder() : folder, ignored)) {
+    if (entry.path().extension() == ".toml") names.push_back(entry.path().stem().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 Preset load_preset(const std::string& preset, const fs::path& folder) {
   if (preset.ends_with(".toml")) return load_preset_file(preset);
   const fs::path place = folder.empty() ? preset_folder() : folder;
@@ -112,7 +112,7 @@ Preset load_preset(const std::string& preset, const fs::path& folder) {
   std::error_code ignored;
   const bool is_name = !preset.empty() && preset.find('/') == std::string::npos;
   if (is_name && fs::is_regular_file(file, ignored)) return load_preset_file(file);
-  const auto known = presets_in(place);
+  const auto known = preset_names(place);
   std::string message = "no preset \"" + preset + "\" in " + place.string();
   const std::string nearest = nearest_name(preset, known);
   if (!nearest.empty()) throw Error(message + "; did you mean " + nearest + "?");

@@ -5,6 +5,7 @@
 // Errors: fastsag::Error with file and line, all of them at once; an unknown key is one, with the nearest known key.
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "model/paper/sizes.h"
 
@@ -39,5 +40,7 @@ Preset load_preset_file(const std::filesystem::path& file);
 // `preset`: a name in `folder`, or the path of a .toml. `folder` empty: what is installed beside the program, then the
 // source tree.
 Preset load_preset(const std::string& preset, const std::filesystem::path& folder = {});
+// The names that a folder holds, in order; an empty one is as above.
+std::vector<std::string> preset_names(const std::filesystem::path& folder = {});
 
 }  // namespace fastsag::model

@@ -10,6 +10,7 @@
 #include "model/checkpoint.h"
 #include "model/edm.h"
 #include "model/frame_noise.h"
+#include "model/memory.h"
 #include "model/paper/published.h"
 #include "model/stopwatch.h"
 
@@ -56,6 +57,7 @@ struct PaperAccompanist::Window {
 PaperAccompanist::PaperAccompanist(const Preset& preset, const AccompanistOptions& options)
     : preset_(preset), device_(device_of(options)), condition_(preset.sizes), unet_(preset.sizes.unet_dim) {
   torch::set_num_threads(options.threads);
+  if (preset_.front_end.kind == "mert" || preset_.vocoder.kind == "bigvgan") return_large_blocks();
   if (options.steps) preset_.denoiser.steps = *options.steps;
   if (preset_.front_end.kind == "mert") {
     check_converted(preset_.weights, "FastSAG's checkpoint (grad_N.pt, github.com/chenjianyi/fastsag)");

@@ -14,6 +14,7 @@
 #include "model/flop_counter.h"
 #include "model/formula.h"
 #include "model/measure.h"
+#include "model/memory.h"
 #include "model/nn/kernels.h"
 #include "model/nn/unet.h"
 #include "model/paper/condition.h"
@@ -344,6 +345,7 @@ BenchReport bench_paper(const Preset& preset, const BenchRequest& request,
   if (request.device != "cpu" && !torch::cuda::is_available())
     throw Error("device \"" + request.device + "\" was asked for, but there is no CUDA device (or driver); use cpu");
   at::set_num_threads(request.threads);
+  if (preset.front_end.kind == "mert" || preset.vocoder.kind == "bigvgan") return_large_blocks();
   const torch::InferenceMode no_gradients;
   return Bench(preset, request, show).run();
 }

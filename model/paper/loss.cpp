@@ -41,8 +41,7 @@ PaperLosses paper_losses(Condition& condition, UNet& unet, const PaperBatch& bat
   const torch::Tensor sigma = edm_training_sigma(edm, draws.sigma);
   const torch::Tensor truth = columns(mel, draws.begin, seen), where = columns(mask, draws.begin, seen);
   const torch::Tensor noisy = truth + sigma.to(mel.options()).view({-1, 1, 1}) * draws.noise;
-  const torch::Tensor denoised =
-      edm_guided_denoise(edm, network, noisy, where, columns(mu, draws.begin, seen), sigma);
+  const torch::Tensor denoised = edm_guided_denoise(edm, network, noisy, where, columns(mu, draws.begin, seen), sigma);
   return {semantic_loss(translated, batch.accompaniment), prior_loss(mu, mel, mask),
           edm_error(edm, denoised, truth, where, sigma), denoised};
 }

@@ -30,8 +30,7 @@ Preset preset_of(const PaperRecipe& recipe) {
 
 PaperTask task_of(const Preset& preset, int64_t columns) {
   return {preset.front_end.kind == "semitones", preset.front_end.normalised,
-          preset.condition == "perceiver" ? ConditionPath::perceiver : ConditionPath::bilinear, preset.sizes,
-          columns};
+          preset.condition == "perceiver" ? ConditionPath::perceiver : ConditionPath::bilinear, preset.sizes, columns};
 }
 
 torch::Tensor features_of(FrontEnd& network, const torch::Tensor& waves) {

@@ -30,7 +30,8 @@ PaperRecipe read_recipe(TomlReader& reader, const fs::path& folder) {
   reader.read("loaders", recipe.loaders, 1, 256);
   reader.read("columns", recipe.columns, 0, 1024);
   if (recipe.columns % 4 != 0)
-    reader.error("columns", "is " + std::to_string(recipe.columns) + ", expected a multiple of 4 (the U-Net halves twice)");
+    reader.error("columns",
+                 "is " + std::to_string(recipe.columns) + ", expected a multiple of 4 (the U-Net halves twice)");
   return recipe;
 }
 

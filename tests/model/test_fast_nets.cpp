@@ -37,16 +37,17 @@ UNetInput unet_input(int64_t width, std::vector<int64_t> frames) {
 TEST(UNetFast, SameNumbersWhateverTheMasks) {
   const torch::NoGradGuard no_grad;
   UNet unet = small_unet(), exact = small_unet();
-  unet->prepare();
   exact->to(torch::kDouble);
   // Full, ending at a column that only the finest level has, one frame, none at all.
   for (const auto& in : {unet_input(64, {64, 64}), unet_input(64, {37, 22}), unet_input(128, {1, 101}),
                          unet_input(32, {0}), unet_input(8, {3})}) {
     const auto wide = [](const torch::Tensor& x) { return x.to(torch::kDouble); };
     const torch::Tensor truth = exact(wide(in.x), wide(in.mask), wide(in.mu), wide(in.c_noise));
-    // Answers are of the order of 1. Few frames leave the norms little variance, which magnifies: 2e-5 then, and
-    // LibTorch's own operators are off by 1e-4; 5e-6 otherwise.
-    EXPECT_LT(difference(truth, unet(in.x, in.mask, in.mu, in.c_noise)), 5e-5) << in.mask.sum({1, 2});
+    // Few frames leave the norms little variance, which magnifies what is rounded: no way of adding in fp32 is exact.
+    unet->unprepare();
+    const double plain = difference(truth, unet(in.x, in.mask, in.mu, in.c_noise));
+    unet->prepare();
+    EXPECT_LT(difference(truth, unet(in.x, in.mask, in.mu, in.c_noise)), 2 * plain + 2e-6) << in.mask.sum({1, 2});
   }
 }
 
