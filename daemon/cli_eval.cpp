@@ -1,4 +1,4 @@
-// fastsag eval: how near a set of accompaniments is to the true ones.
+// fastsag eval: how well a set of accompaniments fits its voices, and how near it is to the true ones.
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,10 +9,13 @@
 #include <random>
 
 #include "daemon/cli.h"
+#include "daemon/eval_music.h"
 #include "daemon/eval_pairs.h"
 #include "daemon/eval_report.h"
 #include "daemon/sound_file.h"
+#include "dsp/f0.h"
 #include "dsp/resampler.h"
+#include "dsp/spectrogram.h"
 
 namespace fastsag::daemon {
 namespace {
@@ -24,12 +27,23 @@ struct Arguments {
   bool json = false;
 };
 
-std::vector<float> read_all(const std::filesystem::path& file) {
+// Of the musical figures: means are cheap to draw anew, distances are not.
+constexpr int kMusicResamples = 1000;
+
+struct Sound {
+  std::vector<float> samples;
+  int sample_rate = 0;
+  std::vector<float> at(int rate) const {
+    return rate == sample_rate ? samples : dsp::resample(samples, sample_rate, rate);
+  }
+};
+
+Sound read_all(const std::filesystem::path& file) {
+  if (file.empty()) return {{}, dsp::kFigureRate};
   SoundReader sound(file);
   std::vector<float> samples(static_cast<size_t>(sound.samples()));
   samples.resize(sound.read(samples));
-  if (sound.sample_rate() == model::kEvaluationRate) return samples;
-  return dsp::resample(samples, sound.sample_rate(), model::kEvaluationRate);
+  return {std::move(samples), sound.sample_rate()};
 }
 
 std::vector<std::filesystem::path> songs_in(const std::filesystem::path& folder) {
@@ -63,6 +77,19 @@ std::vector<std::filesystem::path> drawn_songs(std::vector<std::filesystem::path
   return drawn;
 }
 
+// Up to three other recordings' accompaniments, spread over the set; windows of one recording are named SONG@WINDOW.
+std::vector<std::filesystem::path> partners(const std::vector<EvalPair>& pairs, size_t of) {
+  const auto recording = [](const EvalPair& pair) { return pair.name.substr(0, pair.name.rfind('@')); };
+  std::vector<std::filesystem::path> others, chosen;
+  for (size_t k = 1; k < pairs.size(); ++k) {
+    const EvalPair& other = pairs[(of + k) % pairs.size()];
+    if (recording(other) != recording(pairs[of])) others.push_back(other.truth);
+  }
+  const size_t count = std::min<size_t>(3, others.size());
+  for (size_t i = 0; i < count; ++i) chosen.push_back(others[i * others.size() / count]);
+  return chosen;
+}
+
 void show_progress(const char* what, double done) {
   if (isatty(STDERR_FILENO)) std::fprintf(stderr, "\r%s %3.0f %%%s", what, 100 * done, done >= 1 ? "\n" : "");
 }
@@ -77,42 +104,89 @@ void write_file(const std::filesystem::path& file, const std::string& text) {
   std::filesystem::rename(partial, file);
 }
 
+// Songs that cannot be read are left out as pairs are.
+std::vector<std::filesystem::path> readable(std::vector<std::filesystem::path> songs, EvalPairs& read) {
+  std::erase_if(songs, [&](const auto& song) {
+    try {
+      SoundReader sound(song);
+      return false;
+    } catch (const Error& error) {
+      read.remarks.push_back({song.filename().string(), error.what()});
+      return true;
+    }
+  });
+  if (songs.empty()) throw UsageError("there is no random song that can be read");
+  return songs;
+}
+
+MusicClip music_clip(const EvalPair& pair, const Sound& voice, const Sound& truth, const Sound& ours,
+                     const std::vector<std::filesystem::path>& others) {
+  MusicClip clip{.name = pair.name,
+                 .voice = voice.at(dsp::kFigureRate),
+                 .truth = truth.at(dsp::kFigureRate),
+                 .ours = ours.at(dsp::kFigureRate),
+                 .voice_24k = voice.at(dsp::kF0Rate)};
+  for (const auto& other : others) clip.others.push_back(read_all(other).at(dsp::kFigureRate));
+  const MakersReport made = makers_report(pair.ours);
+  clip.joins_s = made.joins_s;
+  clip.real_time_factor = made.real_time_factor;
+  return clip;
+}
+
 void run(const Arguments& arguments) {
-  if (arguments.options.mert.empty() && arguments.options.embedder.empty()) {
-    throw UsageError("nothing to compare by: give --mert FILE, --embedder FILE, or both");
-  }
   for (const auto& file : arguments.outputs) {
     if (file.extension() != ".json" && file.extension() != ".md") {
       throw UsageError("cannot tell the format of " + file.string() + "; expected a name that ends in .json or .md");
     }
   }
-  std::vector<EvalPair> pairs;
+  const auto& options = arguments.options;
+  const bool distances = !options.mert.empty() || !options.embedder.empty();
+  if (!distances && !options.vocoder.empty())
+    throw UsageError("--vocoder is for Frechet distances only; expected --mert FILE or --embedder FILE with it");
+  EvalPairs read;
   try {
-    pairs = read_pairs(arguments.pairs);
+    read = check_sounds(read_pairs(arguments.pairs));
   } catch (const Error& error) {
     throw UsageError(error.what());
   }
+  const auto& pairs = read.pairs;
   const bool elsewhere = !arguments.random_songs.empty();
-  const auto random = elsewhere ? drawn_songs(songs_in(arguments.random_songs), pairs.size(), arguments.options.seed)
-                                : other_songs(pairs, arguments.options.seed);
+  const auto random = elsewhere
+                          ? drawn_songs(readable(songs_in(arguments.random_songs), read), pairs.size(), options.seed)
+                          : other_songs(pairs, options.seed);
   const bool mixes = std::ranges::none_of(pairs, [](const EvalPair& pair) { return pair.vocals.empty(); });
-  const auto evaluator = model::make_evaluator(arguments.options, static_cast<int64_t>(pairs.size()));
+  const auto evaluator = distances ? model::make_evaluator(options, std::ssize(pairs)) : nullptr;
+  MusicTable music;
   for (size_t i = 0; i < pairs.size(); ++i) {
-    const std::vector<float> vocals = mixes ? read_all(pairs[i].vocals) : std::vector<float>();
-    const std::vector<float> truth = read_all(pairs[i].truth), ours = read_all(pairs[i].ours);
-    // A random song in nothing but a mix needs a voice.
-    const bool control = !random.empty() && (elsewhere || mixes);
-    std::vector<float> other = control ? read_all(random[i]) : std::vector<float>();
-    const size_t length = std::min(truth.size(), ours.size());
-    while (control && other.size() < length) other.insert(other.end(), other.begin(), other.end());  // sings on
-    evaluator->add({pairs[i].name, vocals, truth, ours, other, elsewhere});
+    const Sound voice = read_all(pairs[i].vocals), truth = read_all(pairs[i].truth), ours = read_all(pairs[i].ours);
+    music.add(music_clip(pairs[i], voice, truth, ours, elsewhere ? std::vector{random[i]} : partners(pairs, i)));
+    if (evaluator) {
+      const auto at = [](const Sound& sound) { return sound.at(model::kEvaluationRate); };
+      const std::vector<float> vocals_24k = mixes ? at(voice) : std::vector<float>();
+      const std::vector<float> truth_24k = at(truth), ours_24k = at(ours);
+      // A random song in nothing but a mix needs a voice.
+      const bool control = !random.empty() && (elsewhere || mixes);
+      std::vector<float> other = control ? at(read_all(random[i])) : std::vector<float>();
+      const size_t length = std::min(truth_24k.size(), ours_24k.size());
+      while (control && other.size() < length) other.insert(other.end(), other.begin(), other.end());  // sings on
+      evaluator->add({pairs[i].name, vocals_24k, truth_24k, ours_24k, other, elsewhere});
+    }
     show_progress("listening", static_cast<double>(i + 1) / static_cast<double>(pairs.size()));
   }
-  const auto report = evaluator->report([](double done) { show_progress("comparing", done); });
-  const std::string json = to_json(report, arguments.options).dump(2) + "\n";
-  const std::string markdown = to_markdown(report, arguments.options);
-  for (const auto& file : arguments.outputs) write_file(file, file.extension() == ".json" ? json : markdown);
-  std::fputs(arguments.json ? json.c_str() : markdown.c_str(), stdout);
+  const MusicReport figures = music.report(options.resamples > 0 ? kMusicResamples : 0, options.seed);
+  nlohmann::json json = {{"clips", pairs.size()}, {"seconds", figures.seconds}, {"seed", options.seed}};
+  std::string markdown = to_markdown(figures);
+  if (evaluator) {
+    const auto report = evaluator->report([](double done) { show_progress("comparing", done); });
+    json = to_json(report, options);
+    markdown += "\n" + to_markdown(report, options);
+  }
+  json["music"] = to_json(figures);
+  json["remarks"] = to_json(read.remarks);
+  markdown += to_markdown(read.remarks);
+  const std::string json_text = json.dump(2) + "\n";
+  for (const auto& file : arguments.outputs) write_file(file, file.extension() == ".json" ? json_text : markdown);
+  std::fputs(arguments.json ? json_text.c_str() : markdown.c_str(), stdout);
 }
 
 }  // namespace
@@ -122,10 +196,12 @@ void add_eval(CLI::App& app) {
   auto& options = arguments->options;
   auto* command = app.add_subcommand(
       "eval",
-      "How near accompaniments are to the true ones: Frechet audio distance.\n\nPAIRS is a folder of "
-      "NAME_no_vocals.EXT (the true accompaniment), NAME_ours.EXT (the one to be judged) and, where mixes are to "
-      "be compared too, NAME_vocals.EXT; or a .csv or .json list with columns vocals, no_vocals, ours and "
-      "perhaps name, of files relative to it. Everything is brought to 24 kHz mono and cut into windows of 10 s.");
+      "How well accompaniments fit their voices (harmony, chroma, beats, noise, loudness), and with --mert or "
+      "--embedder how near they are to the true ones (Frechet audio distance), beside controls.\n\nPAIRS is a folder "
+      "of "
+      "NAME_no_vocals.EXT (the true accompaniment), NAME_ours.EXT (the one to be judged) and, there is one, "
+      "NAME_vocals.EXT; or a .csv or .json list with columns vocals, no_vocals, ours and "
+      "perhaps name, of files relative to it. Pairs that cannot be compared are listed, the rest is used.");
   command->add_option("PAIRS", arguments->pairs, "A folder, or a .csv or .json list")->required();
   command->add_option("--mert", options.mert,
                       "MERT's weights, converted (mert.safetensors): layers 4, 7, 11 and their mean");
@@ -137,14 +213,14 @@ void add_eval(CLI::App& app) {
   command->add_option("--vocoder", options.vocoder,
                       "BigVGAN's weights, converted (bigvgan.safetensors): true accompaniments go through it first");
   command->add_option("--random-songs", arguments->random_songs,
-                      "Accompaniments from elsewhere as RandSong; else those of the other pairs, in mixes only");
+                      "Accompaniments from elsewhere as another song's; else those of the other pairs");
   command
-      ->add_option(
-          "--bootstrap", options.resamples,
-          "Resamples for the interval of sets of up to " + std::to_string(model::kSmallSet) + " pairs; 0: none")
+      ->add_option("--bootstrap", options.resamples,
+                   "Resamples for the intervals of distances, of sets of up to " + std::to_string(model::kSmallSet) +
+                       " pairs; 0: no intervals at all")
       ->check(CLI::Range(0, 10000))
       ->capture_default_str();
-  command->add_option("--seed", options.seed, "Of RandSong and the interval")->capture_default_str();
+  command->add_option("--seed", options.seed, "Of random songs and intervals")->capture_default_str();
   command->add_option("--device", options.device, "cpu, cuda or cuda:N")->capture_default_str();
   command->add_option("-o,--output", arguments->outputs, "Also write there (.json or .md); may be given twice")
       ->allow_extra_args(false);

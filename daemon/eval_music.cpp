@@ -1,0 +1,186 @@
+#include "daemon/eval_music.h"
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <span>
+
+#include "daemon/join_meter.h"
+#include "dsp/accompaniment_figures.h"
+#include "dsp/error.h"
+#include "dsp/spectrogram.h"
+
+namespace fastsag::daemon {
+namespace {
+
+using dsp::AccompanimentFeatures;
+using dsp::kNoFigure;
+
+enum Who : size_t { kOurs, kTrue, kRolled, kOther, kSilence, kVoice };
+
+std::vector<float> fitted(std::vector<float> wave, size_t size) {
+  wave.resize(size);
+  return wave;
+}
+
+// One clip's voice and truth, and what is asked of everything that could accompany it.
+class Judge {
+ public:
+  explicit Judge(const MusicClip& clip)
+      : clip_(clip),
+        size_(clip.voice.empty() ? clip.truth.size() : clip.voice.size()),
+        sung_(dsp::sung_pitch(clip.voice_24k)),
+        truth_wave_(fitted(clip.truth, size_)),
+        truth_(dsp::accompaniment_features(truth_wave_)),
+        beats_(dsp::reference_beats(clip.voice, truth_wave_)) {}
+
+  size_t size() const { return size_; }
+  double seconds() const { return static_cast<double>(size_) / dsp::kFigureRate; }
+
+  MusicFigures of(const std::vector<float>& wave) const {
+    return of(wave, dsp::accompaniment_features(wave), dsp::beats_of(wave));
+  }
+  MusicFigures of_truth() const { return of(truth_wave_, truth_, dsp::beats_of(truth_wave_)); }
+  MusicFigures of_truth_rolled() const {
+    const double later_s = dsp::kRollShare * seconds();
+    std::vector<float> wave = truth_wave_;
+    std::ranges::rotate(wave, wave.end() - static_cast<ptrdiff_t>(dsp::kRollShare * static_cast<double>(size_)));
+    MusicFigures figures =
+        of(wave, dsp::rolled(truth_, later_s), dsp::rolled_beats(dsp::beats_of(truth_wave_), later_s, seconds()));
+    figures[kSeam] = kNoFigure;  // has a join of its own
+    return figures;
+  }
+  // As loud as the truth: another song's level says nothing.
+  MusicFigures of_other(const std::vector<float>& song) const {
+    const auto wave = fitted(song, size_);
+    const auto features = dsp::accompaniment_features(wave);
+    return of(wave, dsp::louder(features, truth_.lufs - features.lufs), dsp::beats_of(wave));
+  }
+
+  static constexpr size_t kSeam = 9, kRealTimeFactor = 10;
+
+ private:
+  MusicFigures of(std::span<const float> wave, const AccompanimentFeatures& features,
+                  const std::vector<double>& beats) const {
+    const auto fit = dsp::harmony(features, sung_);
+    const double middle = seconds() / 2;
+    const auto first = dsp::harmony(features, dsp::between(sung_, 0, middle));
+    const auto second = dsp::harmony(features, dsp::between(sung_, middle, seconds() + 1));
+    const double louder = dsp::gated_lufs(wave.subspan(size_ / 2)) - dsp::gated_lufs(wave.first(size_ / 2));
+    return {fit.cons3_x,
+            fit.triad_x,
+            fit.doubled,
+            dsp::chroma_correlation(features, truth_),
+            dsp::beat_f(beats, beats_),
+            features.flat,
+            features.peak,
+            features.silent,
+            features.lufs,
+            seam(wave),
+            kNoFigure,
+            second.cons3_x - first.cons3_x,
+            louder};
+  }
+
+  double seam(std::span<const float> wave) const {
+    if (clip_.joins_s.empty()) return kNoFigure;
+    JoinMeter meter(dsp::kFigureRate);
+    for (const double join_s : clip_.joins_s) meter.join(std::llround(join_s * dsp::kFigureRate));
+    meter.add(wave);
+    const JoinFigure figure = meter.figure();
+    return figure.joins > 0 && figure.elsewhere > 0 ? figure.ratio() : kNoFigure;
+  }
+
+  const MusicClip& clip_;
+  size_t size_;
+  dsp::SungPitch sung_;
+  std::vector<float> truth_wave_;
+  AccompanimentFeatures truth_;
+  std::vector<double> beats_;
+};
+
+static_assert(kMusicFigures[Judge::kSeam][0] == 's' && kMusicFigures[Judge::kRealTimeFactor][0] == 'r');
+
+MusicFigures unknown() {
+  MusicFigures figures;
+  figures.fill(kNoFigure);
+  return figures;
+}
+
+MusicFigures mean_of(const std::vector<MusicFigures>& all) {
+  MusicFigures mean = unknown();
+  for (size_t i = 0; i < mean.size(); ++i) {
+    double sum = 0;
+    int count = 0;
+    for (const MusicFigures& figures : all) {
+      if (!std::isnan(figures[i])) sum += figures[i], ++count;
+    }
+    if (count > 0) mean[i] = sum / count;
+  }
+  return mean;
+}
+
+double quantile(const std::vector<double>& sorted, double part) {
+  const double place = part * static_cast<double>(sorted.size() - 1);
+  const auto low = static_cast<size_t>(place), high = std::min(low + 1, sorted.size() - 1);
+  return std::lerp(sorted[low], sorted[high], place - static_cast<double>(low));
+}
+
+}  // namespace
+
+void MusicTable::add(const MusicClip& clip) {
+  if (clip.truth.empty() || clip.ours.empty()) throw Error(clip.name + " has no sound to compare");
+  const Judge judge(clip);
+  std::array<MusicFigures, kContenders.size()> rows;
+  rows.fill(unknown());
+  rows[kOurs] = judge.of(fitted(clip.ours, judge.size()));
+  rows[kOurs][Judge::kRealTimeFactor] = clip.real_time_factor.value_or(kNoFigure);
+  rows[kTrue] = judge.of_truth();
+  rows[kRolled] = judge.of_truth_rolled();
+  std::vector<MusicFigures> others;
+  for (const auto& song : clip.others) others.push_back(judge.of_other(song));
+  rows[kOther] = mean_of(others);
+  rows[kSilence] = judge.of(std::vector<float>(judge.size()));
+  if (!clip.voice.empty()) rows[kVoice] = judge.of(clip.voice);
+  so_far_.clips.emplace_back(clip.name, rows);
+  so_far_.seconds += judge.seconds();
+}
+
+MusicReport MusicTable::report(int resamples, uint64_t seed) const {
+  MusicReport report = so_far_;
+  report.resamples = resamples;
+  const size_t count = report.clips.size();
+  std::mt19937_64 random(seed);
+  std::vector<std::vector<size_t>> draws(static_cast<size_t>(resamples), std::vector<size_t>(count));
+  for (auto& draw : draws) {
+    for (size_t& clip : draw) clip = random() % count;
+  }
+  for (size_t who = 0; who < kContenders.size(); ++who) {
+    for (size_t figure = 0; figure < kMusicFigures.size(); ++figure) {
+      MeanFigure& mean = report.rows[who][figure];
+      const auto value = [&](size_t clip) { return report.clips[clip].second[who][figure]; };
+      double sum = 0;
+      for (size_t clip = 0; clip < count; ++clip) {
+        if (!std::isnan(value(clip))) sum += value(clip), ++mean.clips;
+      }
+      if (mean.clips == 0) continue;
+      mean.mean = sum / static_cast<double>(mean.clips);
+      if (mean.clips < 2) continue;
+      std::vector<double> means;
+      for (const auto& draw : draws) {
+        double drawn = 0;
+        int known = 0;
+        for (const size_t clip : draw) {
+          if (!std::isnan(value(clip))) drawn += value(clip), ++known;
+        }
+        if (known > 0) means.push_back(drawn / known);
+      }
+      if (means.size() < 2) continue;
+      std::ranges::sort(means);
+      mean.interval = std::pair(quantile(means, 0.025), quantile(means, 0.975));
+    }
+  }
+  return report;
+}
+
+}  // namespace fastsag::daemon
