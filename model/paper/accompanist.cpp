@@ -111,6 +111,7 @@ PaperAccompanist::Window PaperAccompanist::hear(const WindowRequest& request) {
   if (window.silent) return window;
   dsp::minmax_scale(window.voice);
   window.features = front_end_->features(window.voice);
+  check(window.features, "front end");
 
   // Frames of what was played, on the window's grid, that end before what is to be written.
   const int64_t played_begin = request.played_end - std::ssize(request.played);
@@ -131,7 +132,9 @@ torch::Tensor PaperAccompanist::condition_of(const Window& window) {
   if (preset_.condition != "mel") {
     const auto semantic = window.features.unsqueeze(0);
     const auto path = preset_.condition == "perceiver" ? ConditionPath::perceiver : ConditionPath::bilinear;
-    condition = condition_->resample(condition_->translate(semantic) + semantic, frames, path)[0];
+    const torch::Tensor translated = condition_->translate(semantic);
+    check(translated, "semantic block");
+    condition = condition_->resample(translated + semantic, frames, path)[0];
   }
   if (preset_.condition != "perceiver" && preset_.condition != "bilinear") {
     const auto mel = mel_of(window.voice).slice(1, 0, frames).to(device_);

@@ -159,16 +159,21 @@ TEST_F(PaperAccompanistTest, GoesOnFromWhatWasPlayed) {
 
 TEST_F(PaperAccompanistTest, WhatIsBrokenIsSaid) {
   const Preset preset = load_preset_file(folder_ / "small.toml");
-  Condition condition(preset.sizes);
-  UNet unet(preset.sizes.unet_dim);
-  fill_by_formula(*condition, FormulaModel::fastsag, "");
-  fill_by_formula(*unet, FormulaModel::fastsag, "decoder.estimator.");
-  {
-    torch::NoGradGuard no_gradients;
-    unet->final_conv->weight.fill_(1e38);
-  }
-  save({{"", condition.get()}, {"decoder.estimator", unet.get()}}, "small.safetensors");
-  EXPECT_THAT(error(), testing::HasSubstr("the denoiser made numbers that are none"));
+  const auto error_with = [&](const std::string& broken) {
+    Condition condition(preset.sizes);
+    UNet unet(preset.sizes.unet_dim);
+    fill_by_formula(*condition, FormulaModel::fastsag, "");
+    fill_by_formula(*unet, FormulaModel::fastsag, "decoder.estimator.");
+    const torch::NoGradGuard no_gradients;
+    if (broken == "denoiser") unet->final_conv->weight.fill_(1e38);
+    for (auto& parameter : condition->named_parameters())
+      if (parameter.key().starts_with(broken)) parameter.value().fill_(1e38);
+    save({{"", condition.get()}, {"decoder.estimator", unet.get()}}, "small.safetensors");
+    return error();
+  };
+  EXPECT_THAT(error_with("semantic_encoder"), testing::HasSubstr("the semantic block made numbers that are none"));
+  EXPECT_THAT(error_with("mixed_encoder"), testing::HasSubstr("the prior made numbers that are none"));
+  EXPECT_THAT(error_with("denoiser"), testing::HasSubstr("the denoiser made numbers that are none"));
   std::filesystem::remove(folder_ / "small.safetensors");
   EXPECT_THAT(error(), testing::AllOf(testing::HasSubstr("no such file"), testing::HasSubstr("small.safetensors"),
                                       testing::HasSubstr("fastsag_train --config configs/train/small.toml")));
