@@ -149,6 +149,31 @@ class Render(unittest.TestCase):
         for part in ("chord", "note", "prior", "diffusion", "magnitude"):
             self.assertIn(part, done.stdout)
 
+    def bench(self, preset, *options):
+        done = run(BIN / "fastsag", "bench", "--preset", preset, "--json", *options)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = json.loads(done.stdout)
+        for row in found["rows"]:
+            self.assertGreater(row["median_s"], 0, row)
+            self.assertLessEqual(row["median_s"], row["p95_s"], row)
+        return found
+
+    def test_bench_measures_every_block(self):
+        self.assertEqual([row["block"] for row in self.bench("lite")["rows"]],
+                         ["front end", "semantic", "prior", "denoiser", "vocoder", "window"])
+        found = self.bench("small", "--steps", "1", "--baseline")
+        rows = {(row["block"], row["way"]): row for row in found["rows"]}
+        # The published U-Net is 4 times as wide: its 172 GFLOP are a little over 10 times as many (attention's are not 16).
+        self.assertAlmostEqual(rows["U-Net step", "fp32"]["flop"] * 1e-9, 16.4, delta=.1)
+        self.assertGreater(rows["window", "fp32"]["median_s"], rows["U-Net step", "fp32"]["median_s"])
+        self.assertIn("U-Net step plain", [f"{block} {way}" for block, way in rows])
+        self.assertGreater(found["speedup"]["U-Net step fp32"], 0)
+        if "bf16_snr_db" in found and found["bf16_snr_db"]:
+            self.assertGreater(found["bf16_snr_db"]["mel"], 30)
+        done = run(BIN / "fastsag", "bench", "--preset", "smal")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("did you mean small?", done.stderr)
+
 
 class DaemonProgram(unittest.TestCase):
     def start(self, *arguments):
