@@ -8,6 +8,7 @@
 #include "daemon/join_meter.h"
 #include "dsp/accompaniment_figures.h"
 #include "dsp/error.h"
+#include "dsp/quantile.h"
 #include "dsp/spectrogram.h"
 
 namespace fastsag::daemon {
@@ -16,7 +17,7 @@ namespace {
 using dsp::AccompanimentFeatures;
 using dsp::kNoFigure;
 
-enum Who : size_t { kOurs, kTrue, kRolled, kOther, kSilence, kVoice };
+enum Who : size_t { kOurs, kTrue, kRolled, kOther, kSilence, kVoice };  // kContenders
 
 std::vector<float> fitted(std::vector<float> wave, size_t size) {
   wave.resize(size);
@@ -57,8 +58,6 @@ class Judge {
     return of(wave, dsp::louder(features, truth_.lufs - features.lufs), dsp::beats_of(wave));
   }
 
-  static constexpr size_t kSeam = 9, kRealTimeFactor = 10;
-
  private:
   MusicFigures of(std::span<const float> wave, const AccompanimentFeatures& features,
                   const std::vector<double>& beats) const {
@@ -67,19 +66,21 @@ class Judge {
     const auto first = dsp::harmony(features, dsp::between(sung_, 0, middle));
     const auto second = dsp::harmony(features, dsp::between(sung_, middle, seconds() + 1));
     const double louder = dsp::gated_lufs(wave.subspan(size_ / 2)) - dsp::gated_lufs(wave.first(size_ / 2));
-    return {fit.cons3_x,
-            fit.triad_x,
-            fit.doubled,
-            dsp::chroma_correlation(features, truth_),
-            dsp::beat_f(beats, beats_),
-            features.flat,
-            features.peak,
-            features.silent,
-            features.lufs,
-            seam(wave),
-            kNoFigure,
-            second.cons3_x - first.cons3_x,
-            louder};
+    MusicFigures figures;
+    figures[kCons3X] = fit.cons3_x;
+    figures[kTriadX] = fit.triad_x;
+    figures[kDoubled] = fit.doubled;
+    figures[kChroma] = dsp::chroma_correlation(features, truth_);
+    figures[kBeatF] = dsp::beat_f(beats, beats_);
+    figures[kFlat] = features.flat;
+    figures[kPeak] = features.peak;
+    figures[kSilent] = features.silent;
+    figures[kLufs] = features.lufs;
+    figures[kSeam] = seam(wave);
+    figures[kRealTimeFactor] = kNoFigure;
+    figures[kDriftCons3X] = second.cons3_x - first.cons3_x;
+    figures[kDriftLufs] = louder;
+    return figures;
   }
 
   double seam(std::span<const float> wave) const {
@@ -98,8 +99,6 @@ class Judge {
   AccompanimentFeatures truth_;
   std::vector<double> beats_;
 };
-
-static_assert(kMusicFigures[Judge::kSeam][0] == 's' && kMusicFigures[Judge::kRealTimeFactor][0] == 'r');
 
 MusicFigures unknown() {
   MusicFigures figures;
@@ -120,12 +119,6 @@ MusicFigures mean_of(const std::vector<MusicFigures>& all) {
   return mean;
 }
 
-double quantile(const std::vector<double>& sorted, double part) {
-  const double place = part * static_cast<double>(sorted.size() - 1);
-  const auto low = static_cast<size_t>(place), high = std::min(low + 1, sorted.size() - 1);
-  return std::lerp(sorted[low], sorted[high], place - static_cast<double>(low));
-}
-
 }  // namespace
 
 void MusicTable::add(const MusicClip& clip) {
@@ -134,7 +127,7 @@ void MusicTable::add(const MusicClip& clip) {
   std::array<MusicFigures, kContenders.size()> rows;
   rows.fill(unknown());
   rows[kOurs] = judge.of(fitted(clip.ours, judge.size()));
-  rows[kOurs][Judge::kRealTimeFactor] = clip.real_time_factor.value_or(kNoFigure);
+  rows[kOurs][kRealTimeFactor] = clip.real_time_factor.value_or(kNoFigure);
   rows[kTrue] = judge.of_truth();
   rows[kRolled] = judge.of_truth_rolled();
   std::vector<MusicFigures> others;
@@ -177,7 +170,7 @@ MusicReport MusicTable::report(int resamples, uint64_t seed) const {
       }
       if (means.size() < 2) continue;
       std::ranges::sort(means);
-      mean.interval = std::pair(quantile(means, 0.025), quantile(means, 0.975));
+      mean.interval = std::pair(dsp::quantile(means, 0.025), dsp::quantile(means, 0.975));
     }
   }
   return report;

@@ -17,9 +17,25 @@ namespace fastsag::daemon {
 // Of these one table is made: what is to be judged, then the controls.
 inline constexpr std::array kContenders = {"ours",           "true",    "true, rolled by 37 %",
                                            "another song's", "silence", "the voice itself"};
+enum MusicFigure : size_t {
+  kCons3X,
+  kTriadX,
+  kDoubled,
+  kChroma,
+  kBeatF,
+  kFlat,
+  kPeak,
+  kSilent,
+  kLufs,
+  kSeam,
+  kRealTimeFactor,
+  kDriftCons3X,
+  kDriftLufs
+};
 inline constexpr std::array kMusicFigures = {"cons3_x", "triad_x",       "dbl",       "ch_cor", "beatF",
                                              "flat",    "peak",          "silent",    "lufs",   "seam",
                                              "rtf",     "drift_cons3_x", "drift_lufs"};
+static_assert(kMusicFigures.size() == kDriftLufs + 1);
 using MusicFigures = std::array<double, kMusicFigures.size()>;
 
 struct MusicClip {

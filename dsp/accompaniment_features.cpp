@@ -5,6 +5,7 @@
 
 #include "dsp/constant_q.h"
 #include "dsp/meter.h"
+#include "dsp/quantile.h"
 #include "dsp/spectral_tuning.h"
 #include "dsp/spectrogram.h"
 
@@ -28,12 +29,6 @@ std::vector<float> folded(std::span<const float> constant_q, size_t frames) {
     for (size_t k = 0; k < frames; ++k) chroma[pitch_class * frames + k] += constant_q[bin * frames + k];
   }
   return chroma;
-}
-
-double percentile(std::span<const double> sorted, double part) {
-  const double place = part * static_cast<double>(sorted.size() - 1);
-  const auto low = static_cast<size_t>(place), high = std::min(low + 1, sorted.size() - 1);
-  return std::lerp(sorted[low], sorted[high], place - static_cast<double>(low));
 }
 
 // Bins whose middle lies in [low, high].
@@ -63,7 +58,7 @@ void measure_noise(const Spectrogram& spectrogram, AccompanimentFeatures& featur
       levels.push_back(10 * std::log10(static_cast<double>(x) * x + 1e-10));
     }
     std::ranges::sort(levels);
-    peak += percentile(levels, 0.95) - percentile(levels, 0.5);
+    peak += quantile(levels, 0.95) - quantile(levels, 0.5);
   }
   if (static_cast<double>(count) <= 0.05 * static_cast<double>(spectrogram.frames)) return;
   features.flat = flat / static_cast<double>(count);

@@ -4,6 +4,7 @@
 
 #include "dsp/error.h"
 #include "dsp/mel.h"
+#include "dsp/quantile.h"
 #include "dsp/resampler.h"
 #include "model/eval/embedder.h"
 #include "model/eval/frechet.h"
@@ -225,12 +226,7 @@ class EvaluatorOfSets final : public Evaluator {
   static std::optional<std::pair<double, double>> interval(std::vector<double> draws) {
     if (draws.size() < 2) return {};
     std::ranges::sort(draws);
-    const auto at = [&](double part) {
-      const double place = part * static_cast<double>(draws.size() - 1);
-      const auto low = static_cast<size_t>(place), high = std::min(low + 1, draws.size() - 1);
-      return std::lerp(draws[low], draws[high], place - static_cast<double>(low));
-    };
-    return std::pair(at(0.025), at(0.975));
+    return std::pair(dsp::quantile(draws, 0.025), dsp::quantile(draws, 0.975));
   }
 
   EvaluationOptions options_;

@@ -1,0 +1,16 @@
+#pragma once
+// The value below which that part of sorted values lies, between two of them in proportion (as numpy.quantile).
+#include <algorithm>
+#include <cmath>
+#include <span>
+
+namespace fastsag::dsp {
+
+// sorted: ascending, not empty; part: 0..1.
+inline double quantile(std::span<const double> sorted, double part) {
+  const double place = part * static_cast<double>(sorted.size() - 1);
+  const auto low = static_cast<size_t>(place), high = std::min(low + 1, sorted.size() - 1);
+  return std::lerp(sorted[low], sorted[high], place - static_cast<double>(low));
+}
+
+}  // namespace fastsag::dsp
