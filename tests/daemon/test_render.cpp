@@ -61,6 +61,11 @@ TEST_F(Render, IsAsLongAsTheVoiceAndAlignedWithIt) {
     ASSERT_EQ(mix.mono.size(), 44100u * 6 + 123);
     ASSERT_EQ(accompaniment.mono.size(), mix.mono.size());
     EXPECT_EQ(report.room.gaps + report.room.stale + report.room.dropped, 0) << mode_name(mode);
+    ASSERT_EQ(std::ssize(report.join_s), report.room.windows);
+    for (size_t i = 1; i < report.join_s.size(); ++i) {  // ascending, and a hop apart at most (to a frame of 10.7 ms)
+      EXPECT_GT(report.join_s[i], report.join_s[i - 1]) << mode_name(mode);
+      EXPECT_LT(report.join_s[i], report.join_s[i - 1] + 1.011) << mode_name(mode);
+    }
     double alone = 0, together = 0;
     for (size_t i = 44100; i < mix.mono.size(); ++i) {
       const double t = static_cast<double>(i) / 44100;
