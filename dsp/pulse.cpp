@@ -187,7 +187,11 @@ PulseEstimate estimate_pulse(std::span<const float> voice, std::span<const Melod
   Grid kept{previous->period / kRate, (previous->origin - static_cast<double>(first_position)) / kRate};
   kept.origin += std::round((0.5 * (onsets.front() + onsets.back()) - kept.origin) / kept.period) * kept.period;
   kept = fitted(onsets, kept, 1000);
-  const double gain = score(onsets, best, tempo_prior(best.period)) - score(onsets, kept, tempo_prior(kept.period));
+  // Which of its 16ths is the beat is no reason to leave a grid: that is for those to say who know more than onsets.
+  double as_kept = -1e9;
+  for (int k = 0; k < kPlaces; ++k)
+    as_kept = std::max(as_kept, score(onsets, {kept.period, kept.origin + k * kept.period / kPlaces}, 0));
+  const double gain = score(onsets, best, tempo_prior(best.period)) - as_kept - tempo_prior(kept.period);
   const double held = static_cast<double>(previous->confidence);
   if (gain > kMargin * held) return absolute(best, found.sureness);
   // Confidence is the memory: windows that agree add to it, those that would rather have another grid wear it down.

@@ -3,6 +3,7 @@
 // clients (`plan`), out as MIDI, and back into the model as the known past of the next window.
 //
 // Units: positions are samples at 24 kHz on the room's timeline; sample 0 is the first voice sample.
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -38,6 +39,8 @@ struct Pulse {
   int beats_per_bar = 0;  // 0: bars are not known
   int64_t downbeat = 0;   // index n of one downbeat, where bars are known
   float confidence = 0;   // 0 = free running, 1 = given from outside
+  // Gathered over windows: how well each 16th of a bar of four beats fits the beat at `origin`, ln, up to a constant.
+  std::array<float, 16> places{};
   bool operator==(const Pulse&) const = default;
   double tempo_bpm() const { return period > 0 ? 60.0 * kSampleRate / period : 0; }
 };

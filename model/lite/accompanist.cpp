@@ -10,6 +10,7 @@
 #include "model/checkpoint.h"
 #include "model/edm.h"
 #include "model/frame_noise.h"
+#include "model/lite/bars.h"
 #include "model/lite/roll.h"
 #include "model/stopwatch.h"
 
@@ -49,10 +50,10 @@ LiteAccompanist::LiteAccompanist(const Preset& preset, const AccompanistOptions&
     : preset_(preset), vocoder_(magnitude_net_, {.griffin_lim = preset.vocoder.griffin_lim}) {
   torch::set_num_threads(options.threads);
   const SafetensorsFile file(preset_.weights);
-  const std::array modules = {PrefixedModule{"chord", semantic_.chord_net.get()},
-                              PrefixedModule{"note", semantic_.note_generator.get()},
-                              PrefixedModule{"prior", renderer_.get()}, PrefixedModule{"diffusion", denoiser_.get()},
-                              PrefixedModule{"magnitude", magnitude_net_.get()}};
+  const std::array modules = {
+      PrefixedModule{"beat", semantic_.beat_net.get()},       PrefixedModule{"chord", semantic_.chord_net.get()},
+      PrefixedModule{"note", semantic_.note_generator.get()}, PrefixedModule{"prior", renderer_.get()},
+      PrefixedModule{"diffusion", denoiser_.get()},           PrefixedModule{"magnitude", magnitude_net_.get()}};
   load_modules(modules, file);
   for (const PrefixedModule& entry : modules) entry.module->eval();
   if (options.steps) preset_.denoiser.steps = *options.steps;
@@ -112,12 +113,15 @@ void LiteAccompanist::generate(std::span<const WindowRequest> requests, std::spa
     const WindowRequest& request = requests[i];
     Stopwatch watch;
     const Heard heard = listen(request);
+    const int64_t voice_begin = request.voice_end - std::ssize(request.voice);
+    const Pulse pulse = with_bars(semantic_.beat_net, {heard.melody, voice_begin, request.voice_end}, heard.pulse,
+                                  request.past ? &request.past->pulse : nullptr, request.controls.pulse.has_value());
     watch.lap(timing_.front_end);
     results[i].plan = semantic_.plan({.melody = heard.melody,
-                                      .voice_begin = request.voice_end - std::ssize(request.voice),
+                                      .voice_begin = voice_begin,
                                       .voice_end = request.voice_end,
                                       .tuning = heard.tuning,
-                                      .pulse = heard.pulse,
+                                      .pulse = pulse,
                                       .past = request.past,
                                       .known_end = request.known_end,
                                       .write_end = request.write_end,

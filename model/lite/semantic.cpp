@@ -160,6 +160,7 @@ void add_chord(std::vector<Chord>& chords, const Chord& chord) {
 }  // namespace
 
 LiteSemantic::LiteSemantic() {
+  beat_net->eval();
   chord_net->eval();
   note_generator->eval();
 }

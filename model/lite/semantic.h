@@ -11,6 +11,7 @@
 #include "dsp/melody.h"
 #include "model/accompanist.h"
 #include "model/lite/steps.h"
+#include "model/nn/beat_net.h"
 #include "model/nn/chord_net.h"
 #include "model/nn/note_generator.h"
 #include "model/plan.h"
@@ -29,13 +30,14 @@ struct SemanticInput {
 
 class LiteSemantic {
  public:
-  LiteSemantic();  // random weights; load "chord." and "note." into the two modules
+  LiteSemantic();  // random weights; load "beat.", "chord." and "note." into the three modules
   // Past notes and chords that reach into the window as they were, new ones after them. Rests where nothing was sung
   // for kRestAfterSeconds.
   Plan plan(const SemanticInput& input);
 
   ChordNet chord_net;
   NoteGenerator note_generator;
+  BeatNet beat_net;
 
   static constexpr double kRestAfterSeconds = 6;
 };

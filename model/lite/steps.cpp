@@ -120,6 +120,32 @@ StepChord triad(int index) {
   return {index / 2, index % 2 == 1 ? Quality::minor : Quality::major};
 }
 
+std::vector<float> beat_features(const StepWindow& window) {
+  std::vector<float> features(kWindowSteps * kBeatFeatures, 0.0f);
+  const auto at = [&](int step, int feature) -> float& {
+    return features[static_cast<size_t>(step * kBeatFeatures + feature)];
+  };
+  const std::vector<StepNote> notes = cut(window.melody, window.voice_begin, window.voice_end);
+  const StepNote* before = nullptr;
+  for (const StepNote& note : notes) {
+    for (int step = std::max(0, onset_step(note)); step < std::min<double>(note.release, kWindowSteps); ++step)
+      at(step, 4) = 1;
+    const int step = onset_step(note);
+    if (note.velocity < 0 || step < 0 || step >= kWindowSteps) continue;
+    at(step, 0) = 1;
+    at(step, 1) = static_cast<float>(std::log1p(std::min(note.release - note.onset, 16.0)));
+    if (before) {
+      at(step, 2) = std::clamp(static_cast<float>(note.pitch - before->pitch) / 6, -2.0f, 2.0f);
+      at(step, 3) = note.pitch == before->pitch ? 1 : 0;
+    }
+    at(step, 6) = static_cast<float>(note.onset - step) * 2;
+    before = &note;
+  }
+  for (int step = 0; step < kWindowSteps; ++step)
+    at(step, kBeatKnown) = step + 1 > window.voice_begin && step < window.voice_end ? 1 : 0;
+  return features;
+}
+
 std::vector<float> note_conditions(const StepWindow& window, std::span<const StepChord> chords, const Style& style) {
   const auto melody = cut(window.melody, window.voice_begin, window.voice_end);
   std::array<const StepNote*, kWindowSteps> sung{};

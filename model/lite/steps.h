@@ -57,6 +57,12 @@ struct Style {
   float velocity = -1;
 };
 
+// What the beat net reads: [step][kBeatFeatures] a note begins, ln(1 + its steps), semitones / 6 from the note before,
+// the same pitch again, sounding, the voice is known, steps / 2 that the onset is late.
+inline constexpr int kBeatFeatures = 7, kBeatKnown = 5;
+inline constexpr int kBarSteps = 16;  // of four beats
+std::vector<float> beat_features(const StepWindow& window);
+
 // What the note generator reads of each step beside the notes: chord, the next beat's chord, melody against the chord,
 // place in the bar, style.
 inline constexpr int kNoteConditions = 70;

@@ -51,6 +51,7 @@ struct Maker {
 
 const std::vector<Maker>& makers() {
   static const std::vector<Maker> kMakers = {
+      {"beat", [](Workshop& shop, const PartConfig& config) { return with_batch<BeatPart>(shop.scores(), config); }},
       {"chord", [](Workshop& shop, const PartConfig& config) { return with_batch<ChordPart>(shop.scores(), config); }},
       {"note", [](Workshop& shop, const PartConfig& config) { return with_batch<NotePart>(shop.scores(), config); }},
       {"prior",

@@ -11,7 +11,7 @@ namespace {
 using torch::Tensor;
 namespace F = torch::nn::functional;
 
-enum Salt : uint64_t { kChordSalt = 1, kNoteSalt, kChordCheck, kNoteCheck };
+enum Salt : uint64_t { kChordSalt = 1, kNoteSalt, kChordCheck, kNoteCheck, kBeatSalt, kBeatCheck };
 
 Chance chance_of(const BatchKey& key, Salt salt, int64_t number) {
   return Chance({salt, key.seed, static_cast<uint64_t>(key.step), static_cast<uint64_t>(key.rank),
@@ -26,6 +26,20 @@ Tensor stacked(const std::vector<std::vector<Value>>& rows, std::vector<int64_t>
   std::vector<Tensor> out;
   for (const auto& values : rows) out.push_back(torch::tensor(values).view(shape));
   return torch::stack(out);
+}
+
+struct BeatBatch {
+  Tensor features, place;
+};
+
+BeatBatch beat_batch(const std::vector<BeatWindow>& windows, torch::Device device) {
+  std::vector<std::vector<float>> features;
+  std::vector<int64_t> places;
+  for (const BeatWindow& window : windows) {
+    features.push_back(beat_features(window.heard));
+    places.push_back(window.place);
+  }
+  return {stacked(features, {kWindowSteps, kBeatFeatures}).to(device), torch::tensor(places).to(device)};
 }
 
 struct ChordBatch {
@@ -162,6 +176,36 @@ ChordFigures check_chords(ChordNet& net, const std::vector<TrainingWindow>& all)
 }
 
 }  // namespace
+
+PartOptions BeatPart::options() const {
+  return {.steps = 3000, .learning_rate = 2e-3, .weight_decay = 0.02, .warmup = 100, .ema = 0.998};
+}
+
+Tensor BeatPart::loss(const BatchKey& key, std::map<std::string, double>&) {
+  std::vector<BeatWindow> windows;
+  for (int64_t i = 0; i < batch_; ++i) {
+    Chance chance = chance_of(key, kBeatSalt, i);
+    windows.push_back(random_beat_window(scores_->train, chance));
+  }
+  const BeatBatch batch = beat_batch(windows, device_of(*net_));
+  return torch::nll_loss(net_->forward(batch.features), batch.place);
+}
+
+std::map<std::string, double> BeatPart::validate() {
+  torch::NoGradGuard no_grad;
+  std::vector<BeatWindow> windows;
+  for (uint64_t i = 0; i < 400; ++i) {
+    Chance chance({kBeatCheck, i});
+    windows.push_back(random_beat_window(scores_->validate, chance));
+  }
+  const BeatBatch batch = beat_batch(windows, device_of(*net_));
+  const Tensor log_p = net_->forward(batch.features);
+  const Tensor of_beat = torch::logsumexp(log_p.view({-1, kBarSteps / kStepsPerBeat, kStepsPerBeat}), 1);
+  const auto share = [](const Tensor& right) { return right.to(torch::kDouble).mean().item<double>(); };
+  return {{"ce", torch::nll_loss(log_p, batch.place).item<double>()},
+          {"bar", share(log_p.argmax(1) == batch.place)},
+          {"beat", share(of_beat.argmax(1) == batch.place.remainder(kStepsPerBeat))}};
+}
 
 PartOptions ChordPart::options() const {
   return {.steps = 4000, .learning_rate = 3e-3, .weight_decay = 0.05, .warmup = 100, .ema = 0.998};

@@ -79,7 +79,7 @@ struct Levels {
 
 // Measured where the file that keeps them does not know them; all processors together.
 std::vector<Levels> levels_of(const fs::path& folder, const std::vector<Stems>& songs) {
-  const fs::path file = folder / "clip_levels.json";
+  const fs::path file = folder / "clip_levels.cache";
   std::ifstream in(file);
   json known = json::parse(in, nullptr, /*allow_exceptions=*/false);
   if (!known.is_object()) known = json::object();

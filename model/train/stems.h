@@ -6,7 +6,7 @@
 // NAME/no_vocals.EXT, at any depth, any format and rate that libsndfile reads. Songs are cut into whole pieces of ten
 // seconds; one with less than two pieces is a clip that is cropped anew each time.
 // Splits: as NAME.json beside says where there is one; else every 20th song by name validates.
-// Levels of all pieces are measured once and kept in clip_levels.json of the folder.
+// Levels of all pieces are measured once and kept in clip_levels.cache of the folder.
 // Errors: fastsag::Error for a stem without its other one, stems of different rates, a folder with no clip.
 // Source: REFERENCE.md section 10.
 #include <cstdint>

@@ -200,4 +200,31 @@ TrainingWindow random_window(const std::vector<Song>& songs, Chance& chance) {
   }
 }
 
+BeatWindow random_beat_window(const std::vector<Song>& songs, Chance& chance) {
+  for (int attempt = 0;; ++attempt) {
+    const Song& song = songs[static_cast<size_t>(chance.below(static_cast<int>(songs.size())))];
+    const BeatMap map(song);
+    const int last = map.count() - 1 - kWindowBeats;
+    if (last < 1) continue;
+    const int first = chance.below(last);
+    const auto [beats, place] = map.bar_at(first + kWindowBeats / 2);
+    if (beats * kStepsPerBeat != kBarSteps) continue;
+    // 10 s as a rule, less when a song has begun.
+    const double steps_a_second = kWindowSteps / (map.seconds_at(first + kWindowBeats) - map.seconds_at(first));
+    const double known = (chance.maybe(.25) ? chance.uniform(4, 10) : 10) * steps_a_second;
+    if (attempt < 20 &&
+        !sung(song, map.seconds_at(first + kWindowBeats - known / kStepsPerBeat), map.seconds_at(first + kWindowBeats)))
+      continue;
+    Spoiling spoiling;
+    spoiling.tracker = chance.uniform(0.2, 1.4);
+    spoiling.off_beat = chance.below(kStepsPerBeat);
+    spoiling.grid_shift = chance.normal(0.15);
+    BeatWindow out{window_at(song, first, kStepsPerBeat, Hearing::all, spoiling, chance).heard};
+    out.heard.voice_begin = std::max(0.0, kWindowSteps - known);
+    const int first_place = place + kBarSteps - kWindowBeats / 2;  // a multiple of a bar more, so that it is positive
+    out.place = (first_place * kStepsPerBeat + spoiling.off_beat) % kBarSteps;
+    return out;
+  }
+}
+
 }  // namespace fastsag::model

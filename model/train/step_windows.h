@@ -65,4 +65,11 @@ void forget_past(TrainingWindow& window);
 // The same with everything drawn: song, place, hearing, spoiling, mostly without the past. Mostly where somebody sings.
 TrainingWindow random_window(const std::vector<Song>& songs, Chance& chance);
 
+struct BeatWindow {
+  StepWindow heard;  // 16ths, starting anywhere; as much of the voice as a room knows
+  int place = 0;     // of step 0 in its bar, in 16ths
+};
+// Where somebody sings, in a bar of four beats.
+BeatWindow random_beat_window(const std::vector<Song>& songs, Chance& chance);
+
 }  // namespace fastsag::model

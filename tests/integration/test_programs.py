@@ -146,7 +146,7 @@ class Render(unittest.TestCase):
     def test_info_tells_what_a_file_holds(self):
         done = run(BIN / "fastsag", "info", pathlib.Path(os.environ["FASTSAG_SOURCE"]) / "configs/presets/lite.safetensors")
         self.assertEqual(done.returncode, 0, done.stderr)
-        for part in ("chord", "note", "prior", "diffusion", "magnitude"):
+        for part in ("beat", "chord", "note", "prior", "diffusion", "magnitude"):
             self.assertIn(part, done.stdout)
 
     def bench(self, preset, *options):

@@ -69,8 +69,8 @@ TEST(Preset, AWrongNameGivesTheNearestOne) {
 
 TEST(TrainConfig, TheOneThatIsShippedTrainsEveryPart) {
   const auto config = load_train_config(std::filesystem::path(FASTSAG_SOURCE) / "configs/train/lite.toml");
-  EXPECT_THAT(config.parts, testing::ElementsAre("chord", "note", "prior", "diffusion", "magnitude"));
-  EXPECT_EQ(config.part.size(), 5u);
+  EXPECT_THAT(config.parts, testing::ElementsAre("beat", "chord", "note", "prior", "diffusion", "magnitude"));
+  EXPECT_EQ(config.part.size(), 6u);
 }
 
 TEST(TrainConfig, TheCommandLineWins) {

@@ -84,7 +84,7 @@ TEST(Stems, ClipsAreWholePiecesWhereBothStemsAreLoud) {
   EXPECT_EQ(paper.train()[1].begin, 10 * 24000);
   EXPECT_EQ(paper.train()[1].samples, 10 * 24000);
   // The levels were kept: they are used where the files are the same, and measured anew where one changed.
-  EXPECT_TRUE(std::filesystem::exists(folder / "clip_levels.json"));
+  EXPECT_TRUE(std::filesystem::exists(folder / "clip_levels.cache"));
   write_stem(folder / "a_vocals.wav", 35, 24000, .001);
   EXPECT_EQ(StemCorpus(folder.path(), true).train().size(), 3u);
 }
