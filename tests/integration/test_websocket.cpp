@@ -112,11 +112,11 @@ double percentile(std::vector<double> values, double share) {
   return values.empty() ? 1e9 : values[static_cast<size_t>(share * static_cast<double>(values.size() - 1))];
 }
 
-void sing(const std::string& mode) {
+void sing(const std::string& mode, const std::string& preset = "lite") {
   test::Scratch scratch;
   const auto program = std::filesystem::path(FASTSAG_BIN) / "fastsagd";
   if (!std::filesystem::exists(program)) GTEST_SKIP() << "fastsagd is not built";
-  test::Program fastsagd(program, {"--set", "server.port=0"}, scratch / "log");
+  test::Program fastsagd(program, {"--set", "server.port=0", "--set", "model.preset=" + preset}, scratch / "log");
   ASSERT_TRUE(fastsagd.wait_said("http://", 60s)) << fastsagd.said();
   std::smatch address;
   const std::string said = fastsagd.said();
@@ -131,12 +131,14 @@ void sing(const std::string& mode) {
   const double median = percentile(heard.late_s, .5), p99 = percentile(heard.late_s, .99);
   const double rms_db = 10 * std::log10(heard.power / static_cast<double>(std::max<int64_t>(1, heard.frames)) + 1e-12);
   std::printf(
-      "%s: %.0f s, %lld frames, %lld breaks, arrival after the voice: median %.3f s, p99 %.3f s, worst %.3f s; %.1f "
+      "%s, %s: %.0f s, %lld frames, %lld breaks, arrival after the voice: median %.3f s, p99 %.3f s, worst %.3f s; "
+      "%.1f "
       "dBFS; "
       "windows %lld, stale %lld, gaps %lld, dropped %lld, lost frames %lld, hop p95 %.0f ms\n",
-      mode.c_str(), soak_s(), static_cast<long long>(heard.frames), static_cast<long long>(heard.breaks), median, p99,
-      percentile(heard.late_s, 1), rms_db, status["windows"].get<long long>(), status["stale"].get<long long>(),
-      status["gaps"].get<long long>(), status["dropped"].get<long long>(), status["lost_frames"].get<long long>(),
+      preset.c_str(), mode.c_str(), soak_s(), static_cast<long long>(heard.frames),
+      static_cast<long long>(heard.breaks), median, p99, percentile(heard.late_s, 1), rms_db,
+      status["windows"].get<long long>(), status["stale"].get<long long>(), status["gaps"].get<long long>(),
+      status["dropped"].get<long long>(), status["lost_frames"].get<long long>(),
       status["generate_p95_ms"].get<double>());
   EXPECT_GT(static_cast<double>(heard.late_s.size()), (soak_s() - 3) * kRate / kBlock) << "frames are missing";
   EXPECT_EQ(heard.breaks, 0);
@@ -155,6 +157,9 @@ void sing(const std::string& mode) {
 
 TEST(WebSocket, PlaysDelayedInTime) { sing("delayed"); }
 TEST(WebSocket, PlaysLiveBeforeItsMoment) { sing("live"); }
+// The paper's form, live: what was played is imposed while it samples.
+TEST(WebSocket, ThePapersFormPlaysDelayed) { sing("delayed", "small"); }
+TEST(WebSocket, ThePapersFormPlaysLive) { sing("live", "small"); }
 
 }  // namespace
 }  // namespace fastsag
