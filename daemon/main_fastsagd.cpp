@@ -129,18 +129,20 @@ int run(const std::string& file, std::span<const std::string> overrides, Config 
 int main(int argc, char** argv) {
   using namespace fastsag;
   CLI::App app("Listens to singers and plays the accompaniment that it makes up.", "fastsagd");
-  std::string file;
+  std::string file, preset;
   std::vector<std::string> overrides;
   bool check = false;
   app.add_option("--config", file, "A TOML file; without one, browsers on this machine are served");
   app.add_option("--set", overrides, "section.key=value, in place of the file's; may be given again")
       ->allow_extra_args(false);
+  app.add_option("--preset", preset, "Short for --set model.preset=NAME (or the path of a preset's .toml)");
   app.add_flag("--check", check, "Only say what is wrong with the configuration");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
+  if (!preset.empty()) overrides.push_back("model.preset=" + preset);
   daemon::Config config;
   try {
     config = daemon::load_config(file, overrides);

@@ -116,7 +116,7 @@ void sing(const std::string& mode, const std::string& preset = "lite") {
   test::Scratch scratch;
   const auto program = std::filesystem::path(FASTSAG_BIN) / "fastsagd";
   if (!std::filesystem::exists(program)) GTEST_SKIP() << "fastsagd is not built";
-  test::Program fastsagd(program, {"--set", "server.port=0", "--set", "model.preset=" + preset}, scratch / "log");
+  test::Program fastsagd(program, {"--set", "server.port=0", "--preset", preset}, scratch / "log");
   ASSERT_TRUE(fastsagd.wait_said("http://", 60s)) << fastsagd.said();
   std::smatch address;
   const std::string said = fastsagd.said();
