@@ -1,18 +1,17 @@
 #include "model/train/audio_corpus.h"
 
 #include <cmath>
-#include <sndfile.hh>
 
 #include "dsp/error.h"
 #include "dsp/mel.h"
 #include "model/atomic_file.h"
+#include "model/train/open_sound.h"
 
 namespace fastsag::model {
 namespace {
 
-SndfileHandle open_sound(const std::filesystem::path& file) {
-  SndfileHandle sound(file.string());
-  if (!sound) throw Error(file.string() + " cannot be read as a sound file: " + sound.strError());
+SndfileHandle open_corpus_sound(const std::filesystem::path& file) {
+  SndfileHandle sound = open_sound(file);
   if (sound.samplerate() != kSampleRate || sound.channels() != 1)
     throw Error(file.string() + " is " + std::to_string(sound.samplerate()) + " Hz with " +
                 std::to_string(sound.channels()) + " channels; the corpus must be 24000 Hz mono");
@@ -27,7 +26,7 @@ AudioSong::AudioSong(const Song& song, std::filesystem::path cache)
     : name_(song.name),
       sound_(song.no_vocals),
       cache_(std::move(cache)),
-      frames_(dsp::mel_frames(open_sound(song.no_vocals).frames())) {
+      frames_(dsp::mel_frames(open_corpus_sound(song.no_vocals).frames())) {
   notes_.reserve(song.notes.size());
   for (const SongNote& note : song.notes)
     notes_.push_back(
@@ -36,7 +35,7 @@ AudioSong::AudioSong(const Song& song, std::filesystem::path cache)
 
 std::vector<float> AudioSong::wave(int64_t begin, int64_t count) const {
   std::vector<float> samples(static_cast<size_t>(count));
-  SndfileHandle sound = open_sound(sound_);
+  SndfileHandle sound = open_corpus_sound(sound_);
   const int64_t first = std::max<int64_t>(begin, 0), last = std::min<int64_t>(begin + count, sound.frames());
   if (last <= first) return samples;
   sound.seek(first, SEEK_SET);

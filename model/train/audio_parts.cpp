@@ -54,9 +54,9 @@ PartOptions PriorPart::options() const { return {.steps = 2000, .learning_rate =
 
 torch::Tensor PriorPart::loss(const BatchKey& key, std::map<std::string, double>& figures) {
   Chance chance = chance_of(kPriorBatch, key);
-  const Batch batch = draw(audio_->train, chance, batch_, kFrames);
-  const torch::Tensor mel = batch.mel.to(device_of(*renderer_));
-  const auto [plain, mu] = renderer_->forward(batch.roll.to(mel.device()));
+  const Batch batch = draw(songs_->train, chance, batch_, kFrames);
+  const torch::Tensor mel = batch.mel.to(device_of(*net_));
+  const auto [plain, mu] = net_->forward(batch.roll.to(mel.device()));
   const torch::Tensor error = mu.to(torch::kFloat) - mel, square = error.square().mean();
   figures["mse"] = square.item<double>();
   return square + .1 * error.abs().mean() + .5 * (plain - mel).square().mean();
@@ -67,9 +67,9 @@ std::map<std::string, double> PriorPart::validate() {
   Chance chance{kValidation};
   double mse = 0, plain_mse = 0, l1 = 0;
   for (int i = 0; i < kValidationCrops; ++i) {
-    const Batch batch = draw(audio_->validate, chance, 1, kFrames);
-    const torch::Tensor mel = batch.mel.to(device_of(*renderer_));
-    const auto [plain, mu] = renderer_->forward(batch.roll.to(mel.device()));
+    const Batch batch = draw(songs_->validate, chance, 1, kFrames);
+    const torch::Tensor mel = batch.mel.to(device_of(*net_));
+    const auto [plain, mu] = net_->forward(batch.roll.to(mel.device()));
     mse += (mu - mel).square().mean().item<double>() / kValidationCrops;
     plain_mse += (plain - mel).square().mean().item<double>() / kValidationCrops;
     l1 += (mu - mel).abs().mean().item<double>() * kNepersPerUnit / kValidationCrops;
@@ -81,8 +81,8 @@ PartOptions DiffusionPart::options() const { return {.steps = 1000, .learning_ra
 
 torch::Tensor DiffusionPart::loss(const BatchKey& key, std::map<std::string, double>&) {
   Chance chance = chance_of(kDiffusionBatch, key);
-  const Batch batch = draw(audio_->train, chance, batch_, kFrames);
-  const torch::Tensor mel = batch.mel.to(device_of(*denoiser_));
+  const Batch batch = draw(songs_->train, chance, batch_, kFrames);
+  const torch::Tensor mel = batch.mel.to(device_of(*net_));
   torch::Tensor mu;
   {
     torch::NoGradGuard frozen;
@@ -94,7 +94,7 @@ torch::Tensor DiffusionPart::loss(const BatchKey& key, std::map<std::string, dou
   const torch::Tensor noise = torch::randn(mel.sizes(), generator).to(mel.device());
   const torch::Tensor sigma = edm_training_sigma(edm_, normal).to(mel.device());
   return edm_loss(
-      edm_, [this](auto&&... in) { return denoiser_->forward(in...); }, mel, {}, mu, sigma, noise);
+      edm_, [this](auto&&... in) { return net_->forward(in...); }, mel, {}, mu, sigma, noise);
 }
 
 std::map<std::string, double> DiffusionPart::validate() {
@@ -104,8 +104,8 @@ std::map<std::string, double> DiffusionPart::validate() {
   const std::vector<std::pair<std::string, double>> levels = {
       {".02", .02}, {".05", .05}, {".2", .2}, {".6", .6}, {"2", 2}};
   for (int i = 0; i < kValidationCrops; ++i) {
-    const Batch batch = draw(audio_->validate, chance, 1, kFrames);
-    const torch::Tensor mel = batch.mel.to(device_of(*denoiser_));
+    const Batch batch = draw(songs_->validate, chance, 1, kFrames);
+    const torch::Tensor mel = batch.mel.to(device_of(*net_));
     const torch::Tensor mu = renderer_->forward(batch.roll.to(mel.device())).mu;
     at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(chance.next());
     const torch::Tensor noise = torch::randn(mel.sizes(), generator).to(mel.device());
@@ -113,7 +113,7 @@ std::map<std::string, double> DiffusionPart::validate() {
     for (const auto& [text, level] : levels) {
       const torch::Tensor sigma = torch::full({1}, level, mel.options().dtype(torch::kDouble));
       const torch::Tensor clean = edm_denoise(
-          edm_, [this](auto&&... in) { return denoiser_->forward(in...); }, mel + level * noise, {}, mu, sigma);
+          edm_, [this](auto&&... in) { return net_->forward(in...); }, mel + level * noise, {}, mu, sigma);
       figures["mse_at_" + text] += (clean - mel).square().mean().item<double>() / kValidationCrops;
     }
   }
@@ -150,7 +150,7 @@ PartOptions MagnitudePart::options() const { return {.steps = 2500, .learning_ra
 
 torch::Tensor MagnitudePart::loss(const BatchKey& key, std::map<std::string, double>&) {
   Chance chance = chance_of(kMagnitudeBatch, key);
-  const Spectra spectra = spectra_of(draw_waves(audio_->train, chance, batch_));
+  const Spectra spectra = spectra_of(draw_waves(songs_->train, chance, batch_));
   const torch::Device device = device_of(*net_);
   return magnitude_loss(net_->forward(spectra.mel.to(device)), spectra.magnitude.to(device));
 }
@@ -158,7 +158,7 @@ torch::Tensor MagnitudePart::loss(const BatchKey& key, std::map<std::string, dou
 std::map<std::string, double> MagnitudePart::validate() {
   torch::NoGradGuard no_grad;
   Chance chance{kValidation};
-  const Spectra spectra = spectra_of(draw_waves(audio_->validate, chance, 4 * kValidationCrops));
+  const Spectra spectra = spectra_of(draw_waves(songs_->validate, chance, 4 * kValidationCrops));
   const torch::Tensor magnitude = spectra.magnitude.to(device_of(*net_));
   const torch::Tensor predicted = net_->forward(spectra.mel.to(magnitude.device()));
   // What is heard: bins within 26 dB of the crop's loudest, and not in silence.

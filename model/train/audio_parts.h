@@ -22,58 +22,34 @@ struct AudioSplits {
 };
 using SharedAudio = std::shared_ptr<const AudioSplits>;  // one a process: all parts read the same songs
 
-class PriorPart : public Part {
+class PriorPart : public NetPart<NoteRenderer, AudioSplits> {
  public:
-  explicit PriorPart(SharedAudio audio, int64_t batch = 8) : audio_(std::move(audio)), batch_(batch) {}
-  std::string name() const override { return "prior"; }
-  torch::nn::Module& module() override { return *renderer_; }
-  NoteRenderer renderer() { return renderer_; }
+  explicit PriorPart(SharedAudio audio, int64_t batch = 8) : NetPart("prior", std::move(audio), batch) {}
   PartOptions options() const override;
-  int64_t batch() const override { return batch_; }
   torch::Tensor loss(const BatchKey& key, std::map<std::string, double>& figures) override;
   std::map<std::string, double> validate() override;
-
- private:
-  SharedAudio audio_;
-  int64_t batch_;
-  NoteRenderer renderer_;
 };
 
-class DiffusionPart : public Part {
+class DiffusionPart : public NetPart<Denoiser, AudioSplits> {
  public:
   // The renderer is used as it is, and never changed: load it, or share PriorPart's.
   DiffusionPart(SharedAudio audio, NoteRenderer renderer, EdmOptions edm = lite_edm_options(), int64_t batch = 8)
-      : audio_(std::move(audio)), renderer_(std::move(renderer)), edm_(edm), batch_(batch) {}
-  std::string name() const override { return "diffusion"; }
-  torch::nn::Module& module() override { return *denoiser_; }
+      : NetPart("diffusion", std::move(audio), batch), renderer_(std::move(renderer)), edm_(edm) {}
   PartOptions options() const override;
-  int64_t batch() const override { return batch_; }
   torch::Tensor loss(const BatchKey& key, std::map<std::string, double>& figures) override;
   std::map<std::string, double> validate() override;
 
  private:
-  SharedAudio audio_;
   NoteRenderer renderer_;
   EdmOptions edm_;
-  int64_t batch_;
-  Denoiser denoiser_;
 };
 
-class MagnitudePart : public Part {
+class MagnitudePart : public NetPart<MagnitudeNet, AudioSplits> {
  public:
-  explicit MagnitudePart(SharedAudio audio, int64_t batch = 12) : audio_(std::move(audio)), batch_(batch) {}
-  std::string name() const override { return "magnitude"; }
-  torch::nn::Module& module() override { return *net_; }
-  MagnitudeNet net() { return net_; }
+  explicit MagnitudePart(SharedAudio audio, int64_t batch = 12) : NetPart("magnitude", std::move(audio), batch) {}
   PartOptions options() const override;
-  int64_t batch() const override { return batch_; }
   torch::Tensor loss(const BatchKey& key, std::map<std::string, double>& figures) override;
   std::map<std::string, double> validate() override;
-
- private:
-  SharedAudio audio_;
-  int64_t batch_;
-  MagnitudeNet net_;
 };
 
 // mel [B][T][100] and magnitude [B][T][513] of waves with 384 samples of margin on either side, [B][256 T + 768].

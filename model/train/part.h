@@ -7,6 +7,7 @@
 #include <torch/torch.h>
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,27 @@ class Part {
   virtual torch::Tensor loss(const BatchKey& key, std::map<std::string, double>& figures) = 0;
   // Figures on songs that were not trained on. The trainer has put the EMA weights in and switched to eval.
   virtual std::map<std::string, double> validate() = 0;
+};
+
+// A part that is one network and learns it from songs that the process holds once.
+template <class Net, class Songs>
+class NetPart : public Part {
+ public:
+  std::string name() const override { return name_; }
+  torch::nn::Module& module() override { return *net_; }
+  int64_t batch() const override { return batch_; }
+  Net net() { return net_; }
+
+ protected:
+  NetPart(std::string name, std::shared_ptr<const Songs> songs, int64_t batch)
+      : songs_(std::move(songs)), batch_(batch), name_(std::move(name)) {}
+
+  const std::shared_ptr<const Songs> songs_;
+  const int64_t batch_;
+  Net net_;
+
+ private:
+  const std::string name_;
 };
 
 }  // namespace fastsag::model

@@ -57,7 +57,7 @@ const std::vector<Maker>& makers() {
       {"prior",
        [](Workshop& shop, const PartConfig& config) {
          auto part = with_batch<PriorPart>(shop.audio(), config);
-         shop.set_renderer(part->renderer());
+         shop.set_renderer(part->net());
          return part;
        }},
       {"diffusion",

@@ -185,7 +185,7 @@ Tensor BeatPart::loss(const BatchKey& key, std::map<std::string, double>&) {
   std::vector<BeatWindow> windows;
   for (int64_t i = 0; i < batch_; ++i) {
     Chance chance = chance_of(key, kBeatSalt, i);
-    windows.push_back(random_beat_window(scores_->train, chance));
+    windows.push_back(random_beat_window(songs_->train, chance));
   }
   const BeatBatch batch = beat_batch(windows, device_of(*net_));
   return torch::nll_loss(net_->forward(batch.features), batch.place);
@@ -196,7 +196,7 @@ std::map<std::string, double> BeatPart::validate() {
   std::vector<BeatWindow> windows;
   for (uint64_t i = 0; i < 400; ++i) {
     Chance chance({kBeatCheck, i});
-    windows.push_back(random_beat_window(scores_->validate, chance));
+    windows.push_back(random_beat_window(songs_->validate, chance));
   }
   const BeatBatch batch = beat_batch(windows, device_of(*net_));
   const Tensor log_p = net_->forward(batch.features);
@@ -215,7 +215,7 @@ Tensor ChordPart::loss(const BatchKey& key, std::map<std::string, double>&) {
   std::vector<TrainingWindow> windows;
   for (int64_t i = 0; i < batch_; ++i) {
     Chance chance = chance_of(key, kChordSalt, i);
-    windows.push_back(random_window(scores_->train, chance));
+    windows.push_back(random_window(songs_->train, chance));
   }
   const ChordBatch batch = chord_batch(windows, device_of(*net_));
   return cross_entropy(net_->forward(batch.pitches, batch.scalars), batch.target);
@@ -224,7 +224,7 @@ Tensor ChordPart::loss(const BatchKey& key, std::map<std::string, double>&) {
 std::map<std::string, double> ChordPart::validate() {
   std::map<std::string, double> figures;
   const auto add = [&](const std::string& name, Hearing hearing, const Spoiling& spoiling) {
-    auto windows = held_out(scores_->validate, hearing, spoiling, kChordCheck);
+    auto windows = held_out(songs_->validate, hearing, spoiling, kChordCheck);
     for (TrainingWindow& window : windows) forget_past(window);  // as LiteSemantic does
     const ChordFigures found = check_chords(net_, windows);
     figures[name + "_ce"] = found.ce;
@@ -245,7 +245,7 @@ Tensor NotePart::loss(const BatchKey& key, std::map<std::string, double>& figure
   std::vector<Style> styles;
   for (int64_t i = 0; i < batch_; ++i) {
     Chance chance = chance_of(key, kNoteSalt, i);
-    windows.push_back(random_window(scores_->train, chance));
+    windows.push_back(random_window(songs_->train, chance));
     StepWindow& heard = windows.back().heard;
     if (chance.maybe(0.3)) heard.voice_end = chance.uniform(0.3, 1) * kWindowSteps;
     Style& style = styles.emplace_back(style_of(windows.back().score));
@@ -261,7 +261,7 @@ std::map<std::string, double> NotePart::validate() {
   torch::NoGradGuard no_grad;
   std::map<std::string, double> figures;
   double batches = 0;
-  in_batches(held_out(scores_->validate, Hearing::all, {.tracker = 1, .bars = true}, kNoteCheck),
+  in_batches(held_out(songs_->validate, Hearing::all, {.tracker = 1, .bars = true}, kNoteCheck),
              [&](const std::vector<TrainingWindow>& windows) {
                const NoteBatch batch = note_batch(windows, std::vector<Style>(windows.size()), device_of(*net_));
                const NoteLosses losses = note_losses(net_, batch);

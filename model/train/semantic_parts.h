@@ -12,59 +12,32 @@
 
 namespace fastsag::model {
 
-class BeatPart : public Part {
+class BeatPart : public NetPart<BeatNet, ScoreSplits> {
  public:
-  explicit BeatPart(SharedScores scores, int64_t batch = 32) : scores_(std::move(scores)), batch_(batch) {}
-  std::string name() const override { return "beat"; }
-  torch::nn::Module& module() override { return *net_; }
-  BeatNet net() { return net_; }
+  explicit BeatPart(SharedScores scores, int64_t batch = 32) : NetPart("beat", std::move(scores), batch) {}
   PartOptions options() const override;
-  int64_t batch() const override { return batch_; }
   torch::Tensor loss(const BatchKey& key, std::map<std::string, double>& figures) override;
   // Tracked voice, 10 s of it: ce; bar, beat: how often the likeliest place is the right one of 16, of the beat's 4.
   std::map<std::string, double> validate() override;
-
- private:
-  SharedScores scores_;
-  int64_t batch_;
-  BeatNet net_;
 };
 
-class ChordPart : public Part {
+class ChordPart : public NetPart<ChordNet, ScoreSplits> {
  public:
-  explicit ChordPart(SharedScores scores, int64_t batch = 16) : scores_(std::move(scores)), batch_(batch) {}
-  std::string name() const override { return "chord"; }
-  torch::nn::Module& module() override { return *net_; }
-  ChordNet net() { return net_; }
+  explicit ChordPart(SharedScores scores, int64_t batch = 16) : NetPart("chord", std::move(scores), batch) {}
   PartOptions options() const override;
-  int64_t batch() const override { return batch_; }
   torch::Tensor loss(const BatchKey& key, std::map<std::string, double>& figures) override;
   // From the voice alone. all_ce, all_exact (a step, after Viterbi): tracked voice, wholly heard; live_*: of the steps
   // about and after the point where the voice breaks off; written_*: melody as written, bars known.
   std::map<std::string, double> validate() override;
-
- private:
-  SharedScores scores_;
-  int64_t batch_;
-  ChordNet net_;
 };
 
-class NotePart : public Part {
+class NotePart : public NetPart<NoteGenerator, ScoreSplits> {
  public:
-  explicit NotePart(SharedScores scores, int64_t batch = 16) : scores_(std::move(scores)), batch_(batch) {}
-  std::string name() const override { return "note"; }
-  torch::nn::Module& module() override { return *net_; }
-  NoteGenerator net() { return net_; }
+  explicit NotePart(SharedScores scores, int64_t batch = 16) : NetPart("note", std::move(scores), batch) {}
   PartOptions options() const override;
-  int64_t batch() const override { return batch_; }
   torch::Tensor loss(const BatchKey& key, std::map<std::string, double>& figures) override;
   // pitch_ce, accuracy, length_ce, velocity_ce a token, bars known, chords as annotated.
   std::map<std::string, double> validate() override;
-
- private:
-  SharedScores scores_;
-  int64_t batch_;
-  NoteGenerator net_;
 };
 
 }  // namespace fastsag::model

@@ -5,11 +5,11 @@
 #include <fstream>
 #include <future>
 #include <nlohmann/json.hpp>
-#include <sndfile.hh>
 #include <thread>
 
 #include "dsp/error.h"
 #include "model/atomic_file.h"
+#include "model/train/open_sound.h"
 
 namespace fastsag::model {
 namespace {
@@ -18,13 +18,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr size_t kValidateEvery = 20;
-
-SndfileHandle open_sound(const fs::path& file) {
-  SndfileHandle sound(file.string());
-  if (sound.error() != SF_ERR_NO_ERROR || sound.samplerate() <= 0)
-    throw Error(file.string() + " cannot be read as a sound file: " + sound.strError());
-  return sound;
-}
 
 bool is_sound(const fs::path& file) {
   static const std::vector<std::string> kEndings = {".wav", ".flac", ".aiff", ".ogg", ".mp3", ".opus"};

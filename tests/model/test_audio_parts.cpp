@@ -9,6 +9,7 @@
 
 #include "dsp/error.h"
 #include "dsp/mel.h"
+#include "tests/support/error_of.h"
 #include "tests/support/scratch.h"
 
 namespace fastsag::model {
@@ -87,6 +88,13 @@ TEST_F(AudioParts, ASoundFileOfAnotherRateIsRefused) {
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), testing::HasSubstr("001_no_vocals.flac is 44100 Hz"));
   }
+}
+
+TEST_F(AudioParts, AFileThatIsNoSoundIsNamed) {
+  std::ofstream(folder_ / "001_no_vocals.flac") << "fLaC, but no more";
+  EXPECT_THAT(
+      test::error_of([&] { AudioCorpus(folder_, "train"); }),
+      testing::AllOf(testing::HasSubstr("001_no_vocals.flac"), testing::HasSubstr("cannot be read as a sound file")));
 }
 
 TEST_F(AudioParts, CropsAreSpreadOverTheSongs) {
