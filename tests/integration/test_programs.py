@@ -165,7 +165,6 @@ class Render(unittest.TestCase):
         rows = {(row["block"], row["way"]): row for row in found["rows"]}
         # The published U-Net is 4 times as wide: its 172 GFLOP are a little over 10 times as many (attention's are not 16).
         self.assertAlmostEqual(rows["U-Net step", "fp32"]["flop"] * 1e-9, 16.4, delta=.1)
-        self.assertGreater(rows["window", "fp32"]["median_s"], rows["U-Net step", "fp32"]["median_s"])
         self.assertIn("U-Net step plain", [f"{block} {way}" for block, way in rows])
         self.assertGreater(found["speedup"]["U-Net step fp32"], 0)
         if "bf16_snr_db" in found and found["bf16_snr_db"]:
