@@ -73,10 +73,12 @@ std::vector<int> held_triads(const SemanticInput& in, const Grid& grid) {
 
 // From the voice alone: shown what it played itself, the net believes its own mistakes and stays on a chord for ever
 // (12 unseen songs, right chord with/without: .32/.36 delayed, .21/.26 live). What was played binds through `held`.
+// Nor is it told of bars, which are heard right one time in two only (docs/SOUND.md).
 ChordPath chords_of(ChordNet& net, StepWindow window, std::span<const int> held) {
   torch::InferenceMode inference;
   const auto device = net->parameters().front().device();
   window.past_begin = window.past_end = 0;
+  window.bar_beats = 0;
   ChordFeatures features = chord_features(window);
   const auto pitches = torch::from_blob(features.pitches.data(), {1, kWindowSteps, 12, kPitchFeatures}).to(device);
   const auto scalars = torch::from_blob(features.scalars.data(), {1, kWindowSteps, kStepScalars}).to(device);
