@@ -19,8 +19,8 @@ struct PulseEstimate {
 
 // voice: up to 10 s that start at first_position (only looked at where there are hardly any notes: speech, claps);
 // notes: its melody (segment_melody). With a previous estimate, tempo and phase only change where another grid explains
-// the onsets clearly better; else the grid is nudged towards them, or kept as it is where there are none. Another of the
-// same 16ths as the beat is no other grid: the previous beat stays.
+// the onsets clearly better; else the grid is nudged towards them, or kept as it is where there are none. Another of
+// the same 16ths as the beat is no other grid: the previous beat stays.
 PulseEstimate estimate_pulse(std::span<const float> voice, std::span<const MelodyNote> notes, int64_t first_position,
                              const std::optional<PulseEstimate>& previous = std::nullopt);
 
