@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "model/accompanist.h"
+#include "model/hum.h"
 #include "model/measure.h"
 #include "model/paper/bench.h"
 #include "model/preset.h"
@@ -20,9 +21,7 @@ BenchReport bench_windows(const Preset& preset, const BenchRequest& request,
   options.threads = request.threads;
   const auto accompanist = load_accompanist(options);
   accompanist->prepare(1);
-  std::vector<float> voice(static_cast<size_t>(accompanist->window_samples()));
-  for (size_t i = 0; i < voice.size(); ++i)
-    voice[i] = .3f * std::sin(static_cast<float>(i % 24000) * 2 * 3.14159265f * 220 / kSampleRate);
+  const std::vector<float> voice = hum(accompanist->window_samples());
   const std::vector<std::pair<std::string, double Timing::*>> parts = {{"front end", &Timing::front_end},
                                                                        {"semantic", &Timing::semantic},
                                                                        {"prior", &Timing::prior},

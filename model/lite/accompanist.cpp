@@ -10,6 +10,7 @@
 #include "model/checkpoint.h"
 #include "model/edm.h"
 #include "model/frame_noise.h"
+#include "model/hum.h"
 #include "model/lite/bars.h"
 #include "model/lite/roll.h"
 #include "model/stopwatch.h"
@@ -61,10 +62,8 @@ LiteAccompanist::LiteAccompanist(const Preset& preset, const AccompanistOptions&
 
 void LiteAccompanist::prepare(int max_batch) {
   // Torch builds its kernels at first use; a hum makes it use all of them.
-  std::vector<float> hum(static_cast<size_t>(window_samples()));
-  for (size_t i = 0; i < hum.size(); ++i)
-    hum[i] = .1f * std::sin(static_cast<float>(i) * 2 * 3.14159265f * 220 / kSampleRate);
-  const WindowRequest request{.voice = hum,
+  const std::vector<float> voice = hum(window_samples());
+  const WindowRequest request{.voice = voice,
                               .voice_end = window_samples(),
                               .write_begin = window_samples() - 2 * kSampleRate,
                               .write_end = window_samples() + kSampleRate / 2,

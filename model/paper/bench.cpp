@@ -4,7 +4,6 @@
 #include <array>
 #include <cmath>
 #include <map>
-#include <numbers>
 
 #include "dsp/error.h"
 #include "dsp/mel.h"
@@ -13,6 +12,7 @@
 #include "model/edm.h"
 #include "model/flop_counter.h"
 #include "model/formula.h"
+#include "model/hum.h"
 #include "model/measure.h"
 #include "model/memory.h"
 #include "model/nn/kernels.h"
@@ -27,15 +27,8 @@ namespace {
 
 const std::string kPlain = "plain", kFloat = "fp32", kHalf = "bf16";
 
-// Ten seconds of something sung: eight harmonics of a wavering 220 Hz, min-max scaled.
-std::vector<float> hum() {
-  std::vector<float> wave(static_cast<size_t>(10 * kSampleRate));
-  double phase = 0;
-  for (size_t i = 0; i < wave.size(); ++i) {
-    const double t = static_cast<double>(i) / kSampleRate;
-    phase += 2 * std::numbers::pi * 220 * (1 + .02 * std::sin(2 * std::numbers::pi * 5 * t)) / kSampleRate;
-    for (int k = 1; k <= 8; ++k) wave[i] += static_cast<float>(std::sin(k * phase) / k);
-  }
+std::vector<float> scaled_hum() {
+  std::vector<float> wave = hum(10 * kSampleRate);
   dsp::minmax_scale(wave);
   return wave;
 }
@@ -52,7 +45,7 @@ class Blocks {
       : preset_(preset),
         device_(device),
         steps_(steps),
-        voice_(hum()),
+        voice_(scaled_hum()),
         condition_(preset.sizes),
         unet_(preset.sizes.unet_dim) {
     load_denoiser();
