@@ -1,7 +1,8 @@
 #include "daemon/durations.h"
 
 #include <algorithm>
-#include <cmath>
+
+#include "dsp/quantile.h"
 
 namespace fastsag::daemon {
 
@@ -14,7 +15,7 @@ void Durations::add(double duration_s) {
 double Durations::percentile(double q) const {
   if (size_ == 0) return 0;
   auto sorted = values_;
-  const auto rank = static_cast<size_t>(std::max(std::ceil(q * static_cast<double>(size_)) - 1, 0.0));
+  const size_t rank = dsp::nearest_rank(size_, q);
   std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(rank),
                    sorted.begin() + static_cast<std::ptrdiff_t>(size_));
   return sorted[rank];

@@ -33,6 +33,9 @@ class Judge {
         sung_(dsp::sung_pitch(clip.voice_24k)),
         truth_wave_(fitted(clip.truth, size_)),
         truth_(dsp::accompaniment_features(truth_wave_)),
+        truth_beats_(dsp::beats_of(truth_wave_)),
+        sung_first_(dsp::between(sung_, 0, seconds() / 2)),
+        sung_second_(dsp::between(sung_, seconds() / 2, seconds() + 1)),
         beats_(dsp::reference_beats(clip.voice, truth_wave_)) {}
 
   size_t size() const { return size_; }
@@ -41,13 +44,12 @@ class Judge {
   MusicFigures of(const std::vector<float>& wave) const {
     return of(wave, dsp::accompaniment_features(wave), dsp::beats_of(wave));
   }
-  MusicFigures of_truth() const { return of(truth_wave_, truth_, dsp::beats_of(truth_wave_)); }
+  MusicFigures of_truth() const { return of(truth_wave_, truth_, truth_beats_); }
   MusicFigures of_truth_rolled() const {
     const double later_s = dsp::kRollShare * seconds();
     std::vector<float> wave = truth_wave_;
     std::ranges::rotate(wave, wave.end() - static_cast<ptrdiff_t>(dsp::kRollShare * static_cast<double>(size_)));
-    MusicFigures figures =
-        of(wave, dsp::rolled(truth_, later_s), dsp::rolled_beats(dsp::beats_of(truth_wave_), later_s, seconds()));
+    MusicFigures figures = of(wave, dsp::rolled(truth_, later_s), dsp::rolled_beats(truth_beats_, later_s, seconds()));
     figures[kSeam] = kNoFigure;  // has a join of its own
     return figures;
   }
@@ -62,9 +64,7 @@ class Judge {
   MusicFigures of(std::span<const float> wave, const AccompanimentFeatures& features,
                   const std::vector<double>& beats) const {
     const auto fit = dsp::harmony(features, sung_);
-    const double middle = seconds() / 2;
-    const auto first = dsp::harmony(features, dsp::between(sung_, 0, middle));
-    const auto second = dsp::harmony(features, dsp::between(sung_, middle, seconds() + 1));
+    const auto first = dsp::harmony(features, sung_first_), second = dsp::harmony(features, sung_second_);
     const double louder = dsp::gated_lufs(wave.subspan(size_ / 2)) - dsp::gated_lufs(wave.first(size_ / 2));
     MusicFigures figures;
     figures[kCons3X] = fit.cons3_x;
@@ -97,7 +97,9 @@ class Judge {
   dsp::SungPitch sung_;
   std::vector<float> truth_wave_;
   AccompanimentFeatures truth_;
-  std::vector<double> beats_;
+  std::vector<double> truth_beats_;
+  dsp::SungPitch sung_first_, sung_second_;  // its halves
+  std::vector<double> beats_;                // those that beats are held against
 };
 
 MusicFigures unknown() {
@@ -106,16 +108,20 @@ MusicFigures unknown() {
   return figures;
 }
 
-MusicFigures mean_of(const std::vector<MusicFigures>& all) {
-  MusicFigures mean = unknown();
-  for (size_t i = 0; i < mean.size(); ++i) {
-    double sum = 0;
-    int count = 0;
-    for (const MusicFigures& figures : all) {
-      if (!std::isnan(figures[i])) sum += figures[i], ++count;
-    }
-    if (count > 0) mean[i] = sum / count;
+// Of the values that are known, value(0) .. value(count - 1).
+template <class Value>
+std::pair<double, int64_t> known_mean(size_t count, const Value& value) {
+  double sum = 0;
+  int64_t known = 0;
+  for (size_t i = 0; i < count; ++i) {
+    if (const double x = value(i); !std::isnan(x)) sum += x, ++known;
   }
+  return {known > 0 ? sum / static_cast<double>(known) : kNoFigure, known};
+}
+
+MusicFigures mean_of(const std::vector<MusicFigures>& all) {
+  MusicFigures mean;
+  for (size_t i = 0; i < mean.size(); ++i) mean[i] = known_mean(all.size(), [&](size_t k) { return all[k][i]; }).first;
   return mean;
 }
 
@@ -152,21 +158,15 @@ MusicReport MusicTable::report(int resamples, uint64_t seed) const {
     for (size_t figure = 0; figure < kMusicFigures.size(); ++figure) {
       MeanFigure& mean = report.rows[who][figure];
       const auto value = [&](size_t clip) { return report.clips[clip].second[who][figure]; };
-      double sum = 0;
-      for (size_t clip = 0; clip < count; ++clip) {
-        if (!std::isnan(value(clip))) sum += value(clip), ++mean.clips;
-      }
-      if (mean.clips == 0) continue;
-      mean.mean = sum / static_cast<double>(mean.clips);
-      if (mean.clips < 2) continue;
+      const auto [over_clips, clips] = known_mean(count, value);
+      mean.clips = clips;
+      if (clips == 0) continue;
+      mean.mean = over_clips;
+      if (clips < 2) continue;
       std::vector<double> means;
       for (const auto& draw : draws) {
-        double drawn = 0;
-        int known = 0;
-        for (const size_t clip : draw) {
-          if (!std::isnan(value(clip))) drawn += value(clip), ++known;
-        }
-        if (known > 0) means.push_back(drawn / known);
+        const auto [drawn, known] = known_mean(count, [&](size_t k) { return value(draw[k]); });
+        if (known > 0) means.push_back(drawn);
       }
       if (means.size() < 2) continue;
       std::ranges::sort(means);

@@ -9,6 +9,7 @@
 
 #include "dsp/fft.h"
 #include "dsp/mel_scale.h"
+#include "dsp/quantile.h"
 #include "dsp/stft.h"
 
 namespace fastsag::dsp {
@@ -21,32 +22,9 @@ constexpr size_t kLags = 8 * kFigureRate / kFigureHop;  // 8 s
 constexpr double kUsualBpm = 120, kFastestBpm = 320, kTempoOctaves = 1;
 constexpr double kTightness = 100;
 
-struct MelBand {
-  size_t first = 0;
-  std::vector<float> weights;
-};
-
-std::vector<MelBand> mel_bands() {
-  std::vector<MelBand> bands(kBands);
-  const auto corner = [](size_t i) {
-    return mel_to_hz(hz_to_mel(kFigureRate / 2.0) * static_cast<double>(i) / (kBands + 1));
-  };
-  for (size_t band = 0; band < kBands; ++band) {
-    const double low = corner(band), peak = corner(band + 1), high = corner(band + 2);
-    for (size_t bin = 0; bin < kFigureBins; ++bin) {
-      const double hz = static_cast<double>(bin) * kFigureHzPerBin;
-      const double height = std::min((hz - low) / (peak - low), (high - hz) / (high - peak));
-      if (height <= 0) continue;
-      if (bands[band].weights.empty()) bands[band].first = bin;
-      bands[band].weights.push_back(static_cast<float>(height * 2 / (high - low)));
-    }
-  }
-  return bands;
-}
-
 // [frames][kBands], dB, no more than kRangeDb below the loudest.
 std::vector<float> mel_db(const Spectrogram& spectrogram) {
-  static const std::vector<MelBand> bands = mel_bands();
+  static const std::vector<MelBand> bands = mel_bands(kBands, kFigureFft, kFigureRate);
   std::vector<float> levels;
   for (size_t k = 0; k < spectrogram.frames; ++k) {
     const auto frame = spectrogram.frame(k);
@@ -116,7 +94,7 @@ int last_beat(std::span<const double> total) {
   std::vector<double> heights;
   for (const size_t i : peaks) heights.push_back(total[i]);
   std::ranges::sort(heights);
-  const double median = (heights[(heights.size() - 1) / 2] + heights[heights.size() / 2]) / 2;
+  const double median = quantile(heights, 0.5);
   for (const size_t i : peaks | std::views::reverse) {
     if (total[i] >= 0.5 * median) return static_cast<int>(i);
   }

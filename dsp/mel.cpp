@@ -12,39 +12,19 @@
 namespace fastsag::dsp {
 namespace {
 
-// One triangle: the bins where it is not zero.
-struct Band {
-  int first = 0;
-  std::vector<float> weights;
-};
-
 struct Basis {
   std::vector<float> dense = std::vector<float>(kMelBands * kMelBins);
-  std::vector<Band> bands = std::vector<Band>(kMelBands);
+  std::vector<MelBand> bands = mel_bands(kMelBands, kMelFft, kMelSampleRate);
+
+  Basis() {
+    for (size_t band = 0; band < bands.size(); ++band)
+      std::ranges::copy(bands[band].weights,
+                        dense.begin() + static_cast<ptrdiff_t>(band * kMelBins + bands[band].first));
+  }
 };
 
-Basis make_basis() {
-  std::vector<double> corners(kMelBands + 2);
-  for (int i = 0; i < kMelBands + 2; ++i) corners[i] = mel_to_hz(hz_to_mel(kMelSampleRate / 2) * i / (kMelBands + 1));
-  Basis basis;
-  for (int band = 0; band < kMelBands; ++band) {
-    const double low = corners[band], peak = corners[band + 1], high = corners[band + 2];
-    for (int bin = 0; bin < kMelBins; ++bin) {
-      const double hz = bin * kMelSampleRate / kMelFft;
-      // Rounded once before the area is normalised, as the reference does: its basis is the same to the last bit or so.
-      const auto height = static_cast<float>(std::min((hz - low) / (peak - low), (high - hz) / (high - peak)));
-      if (height <= 0) continue;
-      const auto weight = static_cast<float>(height * (2 / (high - low)));
-      if (basis.bands[band].weights.empty()) basis.bands[band].first = bin;
-      basis.bands[band].weights.push_back(weight);
-      basis.dense[band * kMelBins + bin] = weight;
-    }
-  }
-  return basis;
-}
-
 const Basis& basis() {
-  static const Basis made = make_basis();
+  static const Basis made;
   return made;
 }
 

@@ -13,4 +13,10 @@ inline double quantile(std::span<const double> sorted, double part) {
   return std::lerp(sorted[low], sorted[high], place - static_cast<double>(low));
 }
 
+// Index of the value of that rank among `count` > 0 sorted ones, a value that was there (nearest rank).
+inline size_t nearest_rank(size_t count, double part) {
+  const double rank = std::ceil(part * static_cast<double>(count));
+  return static_cast<size_t>(std::clamp(rank, 1.0, static_cast<double>(count))) - 1;
+}
+
 }  // namespace fastsag::dsp

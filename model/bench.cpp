@@ -1,13 +1,14 @@
 #include "model/bench.h"
 
 #include <algorithm>
-#include <cmath>
 
+#include "dsp/quantile.h"
 #include "model/accompanist.h"
 #include "model/hum.h"
-#include "model/measure.h"
+#include "model/memory.h"
 #include "model/paper/bench.h"
 #include "model/preset.h"
+#include "model/stopwatch.h"
 
 namespace fastsag::model {
 namespace {
@@ -42,7 +43,9 @@ BenchReport bench_windows(const Preset& preset, const BenchRequest& request,
                                .known_end = end - 2 * kSampleRate,
                                .past = i == 0 ? nullptr : &past};
     result = {};
-    rows.back().seconds.push_back(seconds_of([&] { accompanist->generate({&window, 1}, {&result, 1}); }));
+    Stopwatch watch;
+    accompanist->generate({&window, 1}, {&result, 1});
+    watch.lap(rows.back().seconds.emplace_back());
     for (size_t k = 0; k < parts.size(); ++k) rows[k].seconds.push_back(accompanist->last_timing().*parts[k].second);
   }
   BenchReport report{.weights = "from their file", .steps = request.steps.value_or(preset.denoiser.steps)};
@@ -59,8 +62,7 @@ BenchReport bench_windows(const Preset& preset, const BenchRequest& request,
 
 double BenchRow::percentile(double q) const {
   if (seconds.empty()) return 0;
-  const auto rank = static_cast<size_t>(std::ceil(q * static_cast<double>(seconds.size())));
-  return seconds[std::clamp<size_t>(rank, 1, seconds.size()) - 1];
+  return seconds[dsp::nearest_rank(seconds.size(), q)];
 }
 
 BenchReport bench(const BenchRequest& request, const std::function<void(const BenchRow&)>& show) {

@@ -113,6 +113,12 @@ void check_memory(const Preset& preset, int64_t available, const fs::path& folde
                               : "free some, or take one that fits: " + others));
 }
 
-void return_large_blocks() { mallopt(M_MMAP_THRESHOLD, 4 << 20); }
+int64_t peak_bytes() { return number_after("/proc/self/status", "VmHWM:").value_or(0) * 1024; }
+
+void reset_peak() { std::ofstream("/proc/self/clear_refs") << "5\n"; }
+
+void return_large_blocks(const Preset& preset) {
+  if (preset.front_end.kind == "mert" || preset.vocoder.kind == "bigvgan") mallopt(M_MMAP_THRESHOLD, 4 << 20);
+}
 
 }  // namespace fastsag::model

@@ -22,8 +22,13 @@ int64_t needed_bytes(const Preset& preset);
 // Throws where `preset` needs more than `available`. `folder`: where others are looked for (load_preset).
 void check_memory(const Preset& preset, int64_t available, const std::filesystem::path& folder = {});
 
+// The largest resident size since reset_peak(), or since the start where the system has no such reset; 0 where it does
+// not tell.
+int64_t peak_bytes();
+void reset_peak();
+
 // For networks whose activations are large: glibc would keep the holes between them for itself, which made of the
-// published model's 3.4 GB 6.2 GB.
-void return_large_blocks();
+// published model's 3.4 GB 6.2 GB. Does nothing for presets of small ones, which it would slow down.
+void return_large_blocks(const Preset& preset);
 
 }  // namespace fastsag::model

@@ -14,6 +14,7 @@
 #include "model/memory.h"
 #include "model/paper/published.h"
 #include "model/stopwatch.h"
+#include "model/torch_device.h"
 
 namespace fastsag::model {
 namespace {
@@ -37,12 +38,6 @@ void check(const torch::Tensor& x, const char* block) {
                 " made numbers that are none: its weights, or what it was given, are broken");
 }
 
-torch::Device device_of(const AccompanistOptions& options) {
-  if (options.device != "cpu" && !torch::cuda::is_available())
-    throw Error("device \"" + options.device + "\" was asked for, but there is no CUDA device (or driver); use cpu");
-  return torch::Device(options.device);
-}
-
 }  // namespace
 
 struct PaperAccompanist::Window {
@@ -56,9 +51,9 @@ struct PaperAccompanist::Window {
 };
 
 PaperAccompanist::PaperAccompanist(const Preset& preset, const AccompanistOptions& options)
-    : preset_(preset), device_(device_of(options)), condition_(preset.sizes), unet_(preset.sizes.unet_dim) {
+    : preset_(preset), device_(torch_device(options.device)), condition_(preset.sizes), unet_(preset.sizes.unet_dim) {
   torch::set_num_threads(options.threads);
-  if (preset_.front_end.kind == "mert" || preset_.vocoder.kind == "bigvgan") return_large_blocks();
+  return_large_blocks(preset_);
   if (options.steps) preset_.denoiser.steps = *options.steps;
   if (preset_.front_end.kind == "mert") {
     check_converted(preset_.weights, "FastSAG's checkpoint (grad_N.pt, github.com/chenjianyi/fastsag)");

@@ -13,7 +13,6 @@
 #include "model/flop_counter.h"
 #include "model/formula.h"
 #include "model/hum.h"
-#include "model/measure.h"
 #include "model/memory.h"
 #include "model/nn/kernels.h"
 #include "model/nn/unet.h"
@@ -21,6 +20,8 @@
 #include "model/paper/front_end.h"
 #include "model/paper/published.h"
 #include "model/paper/vocoder.h"
+#include "model/stopwatch.h"
+#include "model/torch_device.h"
 
 namespace fastsag::model {
 namespace {
@@ -146,27 +147,27 @@ class Blocks {
     unet_->eval();
     unet_->to(device_);
   }
+  template <class Net>
+  Net published(const std::string& what, const std::filesystem::path& file, FormulaModel model,
+                const std::function<Net(const std::filesystem::path&)>& load) {
+    const bool there = std::filesystem::is_regular_file(file);
+    Net net = there ? load(file) : Net();
+    if (!there) fill_by_formula(*net, model);
+    note(what, there);
+    net->eval();
+    net->to(device_);
+    return net;
+  }
   void load_front_end_and_vocoder() {
-    if (preset_.front_end.kind == "mert") {
-      const bool there = std::filesystem::is_regular_file(preset_.front_end.weights);
-      mert_ = there ? load_mert(preset_.front_end.weights) : Mert();
-      if (!there) fill_by_formula(*mert_, FormulaModel::mert);
-      note("MERT", there);
-      mert_->eval();
-      mert_->to(device_);
-    } else {
+    if (preset_.front_end.kind == "mert")
+      mert_ = published<Mert>("MERT", preset_.front_end.weights, FormulaModel::mert,
+                              [](const auto& file) { return load_mert(file); });
+    else
       front_end_ = load_front_end(preset_.front_end, device_);
-    }
-    if (preset_.vocoder.kind == "bigvgan") {
-      const bool there = std::filesystem::is_regular_file(preset_.vocoder.weights);
-      bigvgan_ = there ? load_bigvgan(preset_.vocoder.weights) : BigVgan();
-      if (!there) fill_by_formula(*bigvgan_, FormulaModel::bigvgan);
-      note("BigVGAN", there);
-      bigvgan_->eval();
-      bigvgan_->to(device_);
-    } else {
+    if (preset_.vocoder.kind == "bigvgan")
+      bigvgan_ = published<BigVgan>("BigVGAN", preset_.vocoder.weights, FormulaModel::bigvgan, load_bigvgan);
+    else
       vocoder_ = load_vocoder(preset_, device_);
-    }
   }
 
   const Preset preset_;
@@ -186,7 +187,7 @@ class Blocks {
 class Bench {
  public:
   Bench(const Preset& preset, const BenchRequest& request, const std::function<void(const BenchRow&)>& show)
-      : blocks_(preset, torch::Device(request.device), request.steps.value_or(preset.denoiser.steps)), show_(show) {
+      : blocks_(preset, torch_device(request.device), request.steps.value_or(preset.denoiser.steps)), show_(show) {
     ways_ = {kFloat};
     if (request.device == "cpu" && has_bf16()) ways_.push_back(kHalf);
     if (request.baseline) ways_.insert(ways_.begin(), kPlain);
@@ -305,10 +306,12 @@ class Bench {
 
   double timed(const std::function<void()>& body) {
     blocks_.wait();
-    return seconds_of([&] {
-      body();
-      blocks_.wait();
-    });
+    Stopwatch watch;
+    double seconds = 0;
+    body();
+    blocks_.wait();
+    watch.lap(seconds);
+    return seconds;
   }
   void finish(BenchRow row) {
     std::sort(row.seconds.begin(), row.seconds.end());
@@ -335,10 +338,8 @@ class Bench {
 
 BenchReport bench_paper(const Preset& preset, const BenchRequest& request,
                         const std::function<void(const BenchRow&)>& show) {
-  if (request.device != "cpu" && !torch::cuda::is_available())
-    throw Error("device \"" + request.device + "\" was asked for, but there is no CUDA device (or driver); use cpu");
   at::set_num_threads(request.threads);
-  if (preset.front_end.kind == "mert" || preset.vocoder.kind == "bigvgan") return_large_blocks();
+  return_large_blocks(preset);
   const torch::InferenceMode no_gradients;
   return Bench(preset, request, show).run();
 }

@@ -4,7 +4,7 @@
 #include <torch/torch.h>
 
 #include "model/flop_counter.h"
-#include "model/measure.h"
+#include "model/memory.h"
 
 namespace fastsag::model {
 namespace {
