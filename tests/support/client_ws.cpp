@@ -70,8 +70,11 @@ WsClient::WsClient(const std::string& url, const Options& options) : impl_(std::
 }
 
 WsClient::~WsClient() {
-  websocketpp::lib::error_code error;
-  impl_->client.close(impl_->handle, websocketpp::close::status::going_away, "", error);
+  // On the client's thread: WebSocket++ writes the connection's state there without a lock.
+  impl_->client.get_io_service().post([this] {
+    websocketpp::lib::error_code error;
+    impl_->client.close(impl_->handle, websocketpp::close::status::going_away, "", error);
+  });
   if (!wait_closed(std::chrono::seconds(1))) impl_->client.stop();
   impl_->thread.join();
 }
