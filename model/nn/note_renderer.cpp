@@ -57,13 +57,13 @@ torch::Tensor first_templates() {
 
 }  // namespace
 
-NoteRendererImpl::NoteRendererImpl()
-    : from_roll_(register_module("from_roll", torch::nn::Linear(kRollWidth, kChannels))),
-      from_plain_(register_module("from_plain", torch::nn::Linear(kMelBands, kChannels))),
-      to_mel_(register_module("to_mel", torch::nn::Linear(kChannels, kMelBands))) {
+NoteRendererImpl::NoteRendererImpl(int64_t channels)
+    : from_roll_(register_module("from_roll", torch::nn::Linear(kRollWidth, channels))),
+      from_plain_(register_module("from_plain", torch::nn::Linear(kMelBands, channels))),
+      to_mel_(register_module("to_mel", torch::nn::Linear(channels, kMelBands))) {
   templates_ = register_parameter("templates", first_templates() / kTemplateGain);
   background_ = register_parameter("background", torch::full({kMelBands}, kBackground / kTemplateGain));
-  for (const int64_t dilation : kDilations) blocks_->push_back(TemporalBlock(kChannels, dilation));
+  for (const int64_t dilation : kDilations) blocks_->push_back(TemporalBlock(channels, dilation));
   register_module("blocks", blocks_);
   torch::NoGradGuard frozen;
   to_mel_->weight.zero_();  // starts as the templates alone
@@ -78,6 +78,16 @@ NoteRendererImpl::Output NoteRendererImpl::forward(const torch::Tensor& roll) {
   torch::Tensor x = from_roll_(roll.clamp_max(4).pow(.3)) + from_plain_(plain);
   for (const auto& block : *blocks_) x = block->as<TemporalBlock>()->forward(x);
   return {plain, plain + to_mel_(x)};
+}
+
+torch::Tensor mix_mels(const std::vector<torch::Tensor>& mels, const std::vector<double>& level_db) {
+  torch::Tensor power;
+  for (size_t i = 0; i < mels.size(); ++i) {
+    const double nepers = level_db.at(i) / 20 * std::log(10);
+    const torch::Tensor own = ((mels[i].to(torch::kFloat) + 1) * 14 - 24 + 2 * nepers).exp();
+    power = power.defined() ? power + own : own;
+  }
+  return (.5 * power.log() + 12) / 7 - 1;
 }
 
 }  // namespace fastsag::model

@@ -5,6 +5,7 @@
 //
 // Shapes/units: roll [B][T][kRollWidth] (lite/roll.h) -> mel [B][T][100], ln mel normalised as in the paper,
 // (ln + 12) / 14 * 2 - 1.
+// One renderer an instrument; drums are keys like any other. Levels of instruments add as powers: mix_mels().
 // Source: REFERENCE.md section 2 for the mel; the design is this project's own (experiment 2 of the lite recipe).
 #include <torch/torch.h>
 
@@ -15,7 +16,9 @@ namespace fastsag::model {
 
 class NoteRendererImpl : public torch::nn::Module {
  public:
-  NoteRendererImpl();
+  // channels: of the correction; kChannels for the piano, kSmallChannels for what accompanies it.
+  static constexpr int64_t kChannels = 128, kSmallChannels = 64;
+  explicit NoteRendererImpl(int64_t channels = kChannels);
 
   struct Output {
     torch::Tensor plain;  // templates alone
@@ -24,7 +27,6 @@ class NoteRendererImpl : public torch::nn::Module {
   Output forward(const torch::Tensor& roll);
 
  private:
-  static constexpr int64_t kChannels = 128;
   // ln power of each roll feature in each band, and of the background, both divided by kTemplateGain: Adam then moves
   // them kTemplateGain times as fast as the rest, as sparse features need.
   torch::Tensor templates_, background_;
@@ -32,5 +34,9 @@ class NoteRendererImpl : public torch::nn::Module {
   torch::nn::ModuleList blocks_;
 };
 TORCH_MODULE(NoteRenderer);
+
+// The mel of sounds together, from the mel of each [..][100] and its level in dB: powers add, as of sounds that have
+// nothing to do with one another.
+torch::Tensor mix_mels(const std::vector<torch::Tensor>& mels, const std::vector<double>& level_db);
 
 }  // namespace fastsag::model

@@ -1,5 +1,6 @@
 #include "model/train/audio_corpus.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "dsp/error.h"
@@ -22,13 +23,14 @@ int64_t samples_of(double seconds) { return std::llround(seconds * kSampleRate);
 
 }  // namespace
 
-AudioSong::AudioSong(const Song& song, std::filesystem::path cache)
-    : name_(song.name),
-      sound_(song.no_vocals),
+AudioSong::AudioSong(std::string name, std::filesystem::path sound, std::span<const SongNote> notes,
+                     std::filesystem::path cache)
+    : name_(std::move(name)),
+      sound_(std::move(sound)),
       cache_(std::move(cache)),
-      frames_(dsp::mel_frames(open_corpus_sound(song.no_vocals).frames())) {
-  notes_.reserve(song.notes.size());
-  for (const SongNote& note : song.notes)
+      frames_(dsp::mel_frames(open_corpus_sound(sound_).frames())) {
+  notes_.reserve(notes.size());
+  for (const SongNote& note : notes)
     notes_.push_back(
         {samples_of(note.onset), samples_of(note.onset + note.duration), note.pitch, note.velocity, note.channel});
 }
@@ -67,12 +69,28 @@ torch::Tensor AudioSong::mel(int64_t first_frame, int64_t count) const {
   return mel_.narrow(0, first_frame, count).to(torch::kFloat);
 }
 
-AudioCorpus::AudioCorpus(const std::filesystem::path& folder, const std::string& split) {
-  for (const Song& song : load_songs(folder, split))
-    if (!song.no_vocals.empty()) songs_.emplace_back(song, folder / "mel_cache" / (song.name + ".mel16"));
+AudioCorpus::AudioCorpus(const std::filesystem::path& folder, const std::string& split,
+                         const std::string& instrument) {
+  const bool piano = instrument == "piano";
+  for (const Song& song : load_songs(folder, split)) {
+    const auto part = song.parts.find(instrument);
+    if (piano && !song.no_vocals.empty())
+      songs_.emplace_back(song.name, song.no_vocals, song.notes, folder / "mel_cache" / (song.name + ".mel16"));
+    if (!piano && part != song.parts.end())
+      songs_.emplace_back(song.name, part->second.sound, part->second.notes,
+                          folder / "mel_cache" / (song.name + "_" + instrument + ".mel16"));
+  }
+  if (songs_.empty() && !piano)
+    throw Error(folder.string() + " holds no NAME_" + instrument + ".flac of the split \"" + split +
+                "\"; render it with tools/make_corpus --parts");
   if (songs_.empty())
     throw Error(folder.string() + " holds no NAME_no_vocals.flac of the split \"" + split +
                 "\"; render it with tools/make_corpus");
+}
+
+const AudioSong* AudioCorpus::find(const std::string& name) const {
+  const auto found = std::ranges::find(songs_, name, &AudioSong::name);
+  return found == songs_.end() ? nullptr : &*found;
 }
 
 Crop AudioCorpus::crop(Chance& chance, int64_t frames) const {

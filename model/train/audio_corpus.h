@@ -1,13 +1,14 @@
 #pragma once
-// The rendered songs of a corpus as the audio parts see them: notes in samples, mels from a cache that fills itself,
+// The rendered songs of a corpus as the audio parts see them, one instrument of them: notes in samples, mels from a cache that fills itself,
 // stretches of the wave read from the file where it lies.
 //
-// The cache is NAME.mel16 in `mel_cache` under the corpus folder: [frames][100] fp16, normalised, mapped into memory
+// The cache is NAME.mel16 (of the piano; else NAME_INSTRUMENT.mel16) in `mel_cache` under the corpus folder: [frames][100] fp16, normalised, mapped into memory
 // and shared by all ranks. It is made on first use and again when the sound file is newer.
 // Errors: Error for a sound file that is not 24 kHz mono, or a corpus with no rendered song of a split.
 #include <torch/torch.h>
 
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,8 @@ namespace fastsag::model {
 
 class AudioSong {
  public:
-  AudioSong(const Song& song, std::filesystem::path cache);
+  AudioSong(std::string name, std::filesystem::path sound, std::span<const SongNote> notes,
+            std::filesystem::path cache);
   const std::string& name() const { return name_; }
   const std::vector<Note>& notes() const { return notes_; }
   int64_t frames() const { return frames_; }
@@ -43,8 +45,10 @@ struct Crop {
 
 class AudioCorpus {
  public:
-  AudioCorpus(const std::filesystem::path& folder, const std::string& split);
+  // instrument: "piano" is the accompaniment itself; others are parts of it (model/ensemble.h).
+  AudioCorpus(const std::filesystem::path& folder, const std::string& split, const std::string& instrument = "piano");
   const std::vector<AudioSong>& songs() const { return songs_; }
+  const AudioSong* find(const std::string& name) const;  // null: not rendered
   // Songs by their length, places evenly; songs shorter than the crop are left out.
   Crop crop(Chance& chance, int64_t frames) const;
 

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "model/edm.h"
+#include "model/ensemble.h"
 #include "model/nn/denoiser.h"
 #include "model/nn/magnitude_net.h"
 #include "model/nn/note_renderer.h"
@@ -18,13 +19,18 @@ namespace fastsag::model {
 
 struct AudioSplits {
   AudioCorpus train, validate;
-  explicit AudioSplits(const std::filesystem::path& folder) : train(folder, "train"), validate(folder, "validate") {}
+  explicit AudioSplits(const std::filesystem::path& folder, const std::string& instrument = "piano")
+      : train(folder, "train", instrument), validate(folder, "validate", instrument) {}
 };
 using SharedAudio = std::shared_ptr<const AudioSplits>;  // one a process: all parts read the same songs
 
 class PriorPart : public NetPart<NoteRenderer, AudioSplits> {
  public:
   explicit PriorPart(SharedAudio audio, int64_t batch = 8) : NetPart("prior", std::move(audio), batch) {}
+  // Of one of kFurtherInstruments: part "prior_bass" and so on.
+  PriorPart(SharedAudio audio, const Instrument& instrument, int64_t batch = 8)
+      : NetPart("prior_" + std::string(instrument.name), std::move(audio), batch,
+                NoteRenderer(NoteRendererImpl::kSmallChannels)) {}
   PartOptions options() const override;
   torch::Tensor loss(const BatchKey& key, std::map<std::string, double>& figures) override;
   std::map<std::string, double> validate() override;

@@ -6,6 +6,7 @@
 // Units: seconds from the start of the song, as the annotations have them; MIDI keys and velocities.
 // Errors: load_* throw fastsag::Error that names the file.
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,12 @@ struct SongChord {
   Quality quality = Quality::none;
 };
 
+// One instrument of those that tools/make_corpus --parts adds.
+struct SongPart {
+  std::vector<SongNote> notes;
+  std::filesystem::path sound;
+};
+
 struct Song {
   std::string name, split;  // split: train, validate or test
   double seconds = 0;
@@ -34,6 +41,7 @@ struct Song {
   std::vector<SongBeat> beats;
   std::vector<SongChord> chords;
   std::filesystem::path vocals, no_vocals;  // empty where the song was not rendered
+  std::map<std::string, SongPart> parts;   // by instrument; those that were rendered
 };
 
 // "C:maj", "F#:min7/b3", "N" -> root and quality, as far as major/minor goes.

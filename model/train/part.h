@@ -61,8 +61,8 @@ class NetPart : public Part {
   Net net() { return net_; }
 
  protected:
-  NetPart(std::string name, std::shared_ptr<const Songs> songs, int64_t batch)
-      : songs_(std::move(songs)), batch_(batch), name_(std::move(name)) {}
+  NetPart(std::string name, std::shared_ptr<const Songs> songs, int64_t batch, Net net = Net())
+      : songs_(std::move(songs)), batch_(batch), net_(std::move(net)), name_(std::move(name)) {}
 
   const std::shared_ptr<const Songs> songs_;
   const int64_t batch_;

@@ -45,9 +45,16 @@ std::unique_ptr<P> with_batch(Shared shared, const PartConfig& config) {
 }
 
 struct Maker {
-  const char* name;
+  std::string name;
   std::function<std::unique_ptr<Part>(Workshop&, const PartConfig&)> make;
 };
+
+Maker prior_of(const Instrument& instrument) {
+  return {"prior_" + std::string(instrument.name), [instrument](Workshop& shop, const PartConfig& config) {
+            auto audio = std::make_shared<AudioSplits>(shop.folder(), std::string(instrument.name));
+            return std::make_unique<PriorPart>(std::move(audio), instrument, config.batch.value_or(8));
+          }};
+}
 
 const std::vector<Maker>& makers() {
   static const std::vector<Maker> kMakers = {
@@ -60,6 +67,9 @@ const std::vector<Maker>& makers() {
          shop.set_renderer(part->net());
          return part;
        }},
+      prior_of(kFurtherInstruments[0]),
+      prior_of(kFurtherInstruments[1]),
+      prior_of(kFurtherInstruments[2]),
       {"diffusion",
        [](Workshop& shop, const PartConfig& config) {
          return config.batch

@@ -1,4 +1,5 @@
-"""Notes -> piano, by FluidSynth's library: 24 kHz mono float, no reverb, no chorus, one gain for all songs.
+"""Notes -> piano (and the parts of a band), by FluidSynth's library: 24 kHz mono float, no reverb, no chorus, one gain
+for all songs and parts.
 
 The library rather than the program: the sound font (140 MB) is loaded once, and the peak is seen before it is cut.
 FluidSynth acts on notes every 64 samples (2.7 ms); they are rounded to the nearest.
@@ -10,13 +11,15 @@ import pathlib
 
 import numpy as np
 
+from corpus import band
+
 SAMPLE_RATE = 24000
 BLOCK = 64
 GAIN = 1.4
 
 
 class Piano:
-    """General MIDI programme 0 of a sound font. A second song on the same synthesiser differs in the third digit
+    """General MIDI programme 0 of a sound font on channel 0, the band's on theirs. A second song on the same synthesiser differs in the third digit
     from the same song on a fresh one: for repeatable bytes render each in a fork of a Piano that has not played."""
 
     def __init__(self, soundfont: pathlib.Path):
@@ -35,9 +38,10 @@ class Piano:
         font = self.lib.fluid_synth_sfload(self.synth, str(soundfont).encode(), 1)
         if font < 0:
             raise RuntimeError(f"{soundfont} could not be loaded as a sound font: give another one by --soundfont")
-        self.lib.fluid_synth_program_select(self.synth, 0, font, 0, 0)
+        for channel, bank, programme in ((0, 0, 0), *band.PARTS.values()):
+            self.lib.fluid_synth_program_select(self.synth, channel, font, bank, programme)
 
-    def render(self, notes: list, seconds: int) -> np.ndarray:
+    def render(self, notes: list, seconds: int, channel: int = 0) -> np.ndarray:
         """[onset_s, duration_s, pitch, velocity, ...] -> seconds * SAMPLE_RATE samples; may exceed 1."""
         events = []
         for onset, duration, pitch, velocity, *_ in notes:
@@ -49,9 +53,9 @@ class Piano:
         for block, begins, pitch, velocity in sorted(events):
             done = self._advance(stereo, done, min(block * BLOCK, len(stereo)))
             if begins:
-                self.lib.fluid_synth_noteon(self.synth, 0, pitch, velocity)
+                self.lib.fluid_synth_noteon(self.synth, channel, pitch, velocity)
             else:
-                self.lib.fluid_synth_noteoff(self.synth, 0, pitch)
+                self.lib.fluid_synth_noteoff(self.synth, channel, pitch)
         self._advance(stereo, done, len(stereo))
         return stereo.mean(axis=1)
 
