@@ -18,6 +18,8 @@
 #include <string>
 #include <vector>
 
+#include "model/chart.h"
+#include "model/ensemble.h"
 #include "model/plan.h"
 
 namespace fastsag::model {
@@ -28,6 +30,9 @@ struct Controls {
   std::optional<Pulse> pulse;  // from MIDI clock, tap or a number: wins over what the model hears
   float temperature = 0.95f;   // of note sampling: 0.5 plain .. 1.2 adventurous
   float density = 0;           // onsets a step relative to usual, -1..1; 0 = usual
+  std::optional<Chord> key;    // locked: chords and notes outside it are not chosen
+  std::shared_ptr<const Chart> chart;  // its chords in place of the model's; null: none (model/lite/steering.h: its time)
+  Ensemble style = Ensemble::piano;
 };
 
 struct WindowRequest {
@@ -76,6 +81,10 @@ class Accompanist {
   virtual const Timing& last_timing() const = 0;
   virtual int64_t window_samples() const = 0;
   virtual std::string_view preset() const = 0;
+  // Whether it plays to a plan of chords and notes, which key, chart, density and temperature steer.
+  virtual bool has_plan() const { return true; }
+  // Whether it has all the instruments of it; one that it has not plays the piano.
+  virtual bool can_play(Ensemble ensemble) const { return ensemble == Ensemble::piano; }
 };
 
 std::unique_ptr<Accompanist> load_accompanist(const AccompanistOptions& options);

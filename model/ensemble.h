@@ -33,11 +33,15 @@ inline constexpr std::array kFurtherInstruments = {Instrument{"bass", kBassChann
 
 constexpr bool plays(Ensemble ensemble, int channel) {
   switch (channel) {
-    case kPianoChannel: return true;
-    case kStringsChannel: return ensemble == Ensemble::strings;
+    case kPianoChannel:
+      return true;
+    case kStringsChannel:
+      return ensemble == Ensemble::strings;
     case kBassChannel:
-    case kDrumsChannel: return ensemble == Ensemble::band;
-    default: return false;
+    case kDrumsChannel:
+      return ensemble == Ensemble::band;
+    default:
+      return false;
   }
 }
 

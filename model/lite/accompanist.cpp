@@ -11,6 +11,7 @@
 #include "model/edm.h"
 #include "model/frame_noise.h"
 #include "model/hum.h"
+#include "model/lite/arranger.h"
 #include "model/lite/bars.h"
 #include "model/lite/roll.h"
 #include "model/stopwatch.h"
@@ -51,10 +52,18 @@ LiteAccompanist::LiteAccompanist(const Preset& preset, const AccompanistOptions&
     : preset_(preset), vocoder_(magnitude_net_, {.griffin_lim = preset.vocoder.griffin_lim}) {
   torch::set_num_threads(options.threads);
   const SafetensorsFile file(preset_.weights);
-  const std::array modules = {
+  std::vector<PrefixedModule> modules = {
       PrefixedModule{"beat", semantic_.beat_net.get()},       PrefixedModule{"chord", semantic_.chord_net.get()},
       PrefixedModule{"note", semantic_.note_generator.get()}, PrefixedModule{"prior", renderer_.get()},
       PrefixedModule{"diffusion", denoiser_.get()},           PrefixedModule{"magnitude", magnitude_net_.get()}};
+  // Weights that know of a piano alone are whole.
+  for (const Instrument& instrument : kFurtherInstruments) {
+    const std::string prefix = "prior_" + std::string(instrument.name);
+    if (std::ranges::none_of(file.header().tensors, [&](const auto& t) { return t.name.starts_with(prefix + "."); }))
+      continue;
+    further_.push_back({instrument});
+    modules.push_back({prefix, further_.back().renderer.get()});
+  }
   load_modules(modules, file);
   for (const PrefixedModule& entry : modules) entry.module->eval();
   if (options.steps) preset_.denoiser.steps = *options.steps;
@@ -80,13 +89,42 @@ LiteAccompanist::Frames LiteAccompanist::frames_of(const WindowRequest& request)
   return {first, last - first};
 }
 
+// Instruments that have nothing to play cost nothing.
+torch::Tensor LiteAccompanist::render_notes(std::span<const WindowResult> results,
+                                            std::span<const int64_t> first_frames, int64_t frames) {
+  std::vector<torch::Tensor> mels;
+  std::vector<double> levels;
+  const auto add = [&](NoteRenderer& renderer, int channel, double level_db) {
+    std::vector<torch::Tensor> rolls;
+    bool any = channel == kPianoChannel;
+    for (size_t i = 0; i < results.size(); ++i) {
+      std::vector<Note> notes;
+      std::ranges::copy_if(results[i].plan.notes, std::back_inserter(notes),
+                           [channel](const Note& note) { return note.channel == channel; });
+      any |= !notes.empty();
+      rolls.push_back(note_roll(notes, first_frames[i], frames));
+    }
+    if (!any) return;
+    mels.push_back(renderer->forward(torch::stack(rolls)).mu);
+    levels.push_back(level_db);
+  };
+  add(renderer_, kPianoChannel, 0);
+  for (Further& further : further_) add(further.renderer, further.instrument.channel, further.instrument.level_db);
+  return mels.size() == 1 ? mels.front() : mix_mels(mels, levels);
+}
+
+bool LiteAccompanist::can_play(Ensemble ensemble) const {
+  return std::ranges::all_of(kFurtherInstruments, [&](const Instrument& wanted) {
+    return !plays(ensemble, wanted.channel) ||
+           std::ranges::any_of(further_, [&](const Further& f) { return f.instrument.channel == wanted.channel; });
+  });
+}
+
 torch::Tensor LiteAccompanist::render(std::span<const WindowRequest> requests, std::span<const WindowResult> results,
                                       std::span<const int64_t> first_frames, int64_t frames) {
-  std::vector<torch::Tensor> rolls, noise;
-  for (size_t i = 0; i < requests.size(); ++i)
-    rolls.push_back(note_roll(results[i].plan.notes, first_frames[i], frames));
+  std::vector<torch::Tensor> noise;
   Stopwatch watch;
-  torch::Tensor mel = renderer_->forward(torch::stack(rolls)).mu;
+  torch::Tensor mel = render_notes(results, first_frames, frames);
   watch.lap(timing_.prior);
   if (preset_.denoiser.steps > 0) {
     for (size_t i = 0; i < requests.size(); ++i)
@@ -125,6 +163,12 @@ void LiteAccompanist::generate(std::span<const WindowRequest> requests, std::spa
                                       .known_end = request.known_end,
                                       .write_end = request.write_end,
                                       .controls = request.controls});
+    if (can_play(request.controls.style))
+      arrange(results[i].plan, {.ensemble = request.controls.style,
+                                .seed = request.controls.seed,
+                                .density = request.controls.density,
+                                .known_end = request.known_end,
+                                .write_end = request.write_end});
     watch.lap(timing_.semantic);
     const Frames span = frames_of(request);
     first_frames.push_back(span.first);

@@ -29,19 +29,27 @@ class LiteAccompanist final : public Accompanist {
   const Timing& last_timing() const override { return timing_; }
   int64_t window_samples() const override { return 10 * kSampleRate; }
   std::string_view preset() const override { return preset_.name; }
+  bool can_play(Ensemble ensemble) const override;
 
  private:
   struct Frames {
     int64_t first = 0, count = 0;
   };
   static Frames frames_of(const WindowRequest& request);
+  struct Further {
+    Instrument instrument;
+    NoteRenderer renderer{NoteRendererImpl::kSmallChannels};
+  };
   // mel [rooms][frames][100] of the rooms' plans, all of the same number of frames.
+  torch::Tensor render_notes(std::span<const WindowResult> results, std::span<const int64_t> first_frames,
+                             int64_t frames);
   torch::Tensor render(std::span<const WindowRequest> requests, std::span<const WindowResult> results,
                        std::span<const int64_t> first_frames, int64_t frames);
 
   Preset preset_;
   LiteSemantic semantic_;
-  NoteRenderer renderer_;
+  NoteRenderer renderer_;         // of the piano
+  std::vector<Further> further_;  // of the other instruments that the weights have
   Denoiser denoiser_;
   MagnitudeNet magnitude_net_;
   LiteVocoder vocoder_;

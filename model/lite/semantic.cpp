@@ -41,7 +41,7 @@ StepWindow window_of(const SemanticInput& in, const Grid& grid) {
   window.voice_end = grid.at(in.voice_end);
   if (in.past && !in.past->chords.empty()) {
     for (const Note& note : in.past->notes)
-      if (note.onset < in.known_end)
+      if (note.onset < in.known_end && note.channel == kPianoChannel)
         window.past.push_back({grid.at(note.onset), grid.at(note.release), note.pitch, note.velocity});
     window.past_begin = grid.at(in.past->chords.front().from);
     window.past_end = grid.at(in.known_end);
@@ -199,7 +199,7 @@ Plan LiteSemantic::plan(const SemanticInput& in) {
       const double length = kLengths[static_cast<size_t>(note.length)];
       const int64_t onset = grid.position(note.step), gap = kSampleRate / 200;
       const int64_t release = std::max(onset + 6 * gap, grid.position(note.step + length) - gap);
-      plan.notes.push_back({onset, release, note.pitch, velocity_of(note.velocity), 0});
+      plan.notes.push_back({onset, release, note.pitch, velocity_of(note.velocity), kPianoChannel});
     }
   }
 

@@ -69,8 +69,7 @@ torch::Tensor AudioSong::mel(int64_t first_frame, int64_t count) const {
   return mel_.narrow(0, first_frame, count).to(torch::kFloat);
 }
 
-AudioCorpus::AudioCorpus(const std::filesystem::path& folder, const std::string& split,
-                         const std::string& instrument) {
+AudioCorpus::AudioCorpus(const std::filesystem::path& folder, const std::string& split, const std::string& instrument) {
   const bool piano = instrument == "piano";
   for (const Song& song : load_songs(folder, split)) {
     const auto part = song.parts.find(instrument);

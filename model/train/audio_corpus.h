@@ -1,10 +1,11 @@
 #pragma once
-// The rendered songs of a corpus as the audio parts see them, one instrument of them: notes in samples, mels from a cache that fills itself,
-// stretches of the wave read from the file where it lies.
+// The rendered songs of a corpus as the audio parts see them, one instrument of them: notes in samples, mels from a
+// cache that fills itself, stretches of the wave read from the file where it lies.
 //
-// The cache is NAME.mel16 (of the piano; else NAME_INSTRUMENT.mel16) in `mel_cache` under the corpus folder: [frames][100] fp16, normalised, mapped into memory
-// and shared by all ranks. It is made on first use and again when the sound file is newer.
-// Errors: Error for a sound file that is not 24 kHz mono, or a corpus with no rendered song of a split.
+// The cache is NAME.mel16 (of the piano; else NAME_INSTRUMENT.mel16) in `mel_cache` under the corpus folder:
+// [frames][100] fp16, normalised, mapped into memory and shared by all ranks. It is made on first use and again when
+// the sound file is newer. Errors: Error for a sound file that is not 24 kHz mono, or a corpus with no rendered song of
+// a split.
 #include <torch/torch.h>
 
 #include <filesystem>

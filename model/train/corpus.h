@@ -41,7 +41,7 @@ struct Song {
   std::vector<SongBeat> beats;
   std::vector<SongChord> chords;
   std::filesystem::path vocals, no_vocals;  // empty where the song was not rendered
-  std::map<std::string, SongPart> parts;   // by instrument; those that were rendered
+  std::map<std::string, SongPart> parts;    // by instrument; those that were rendered
 };
 
 // "C:maj", "F#:min7/b3", "N" -> root and quality, as far as major/minor goes.
