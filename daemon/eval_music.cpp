@@ -7,6 +7,7 @@
 
 #include "daemon/join_meter.h"
 #include "dsp/accompaniment_figures.h"
+#include "dsp/clarity.h"
 #include "dsp/error.h"
 #include "dsp/quantile.h"
 #include "dsp/spectrogram.h"
@@ -74,6 +75,9 @@ class Judge {
     figures[kBeatF] = dsp::beat_f(beats, beats_);
     figures[kFlat] = features.flat;
     figures[kPeak] = features.peak;
+    const dsp::Clarity clear = dsp::clarity(wave);
+    figures[kHnr] = clear.hnr;
+    figures[kAttack] = clear.attack;
     figures[kSilent] = features.silent;
     figures[kLufs] = features.lufs;
     figures[kSeam] = seam(wave);

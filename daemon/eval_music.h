@@ -25,6 +25,8 @@ enum MusicFigure : size_t {
   kBeatF,
   kFlat,
   kPeak,
+  kHnr,
+  kAttack,
   kSilent,
   kLufs,
   kSeam,
@@ -32,9 +34,9 @@ enum MusicFigure : size_t {
   kDriftCons3X,
   kDriftLufs
 };
-inline constexpr std::array kMusicFigures = {"cons3_x", "triad_x",       "dbl",       "ch_cor", "beatF",
-                                             "flat",    "peak",          "silent",    "lufs",   "seam",
-                                             "rtf",     "drift_cons3_x", "drift_lufs"};
+inline constexpr std::array kMusicFigures = {"cons3_x", "triad_x", "dbl", "ch_cor",        "beatF",
+                                             "flat",    "peak",    "hnr", "attack",        "silent",
+                                             "lufs",    "seam",    "rtf", "drift_cons3_x", "drift_lufs"};
 static_assert(kMusicFigures.size() == kDriftLufs + 1);
 using MusicFigures = std::array<double, kMusicFigures.size()>;
 

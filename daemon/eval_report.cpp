@@ -133,7 +133,8 @@ std::string to_markdown(const MusicReport& report) {
   }
   words +=
       "\ncons3_x, triad_x: harmony with the voice, chance 0. dbl: copies the singer. ch_cor: like the true chroma. "
-      "beatF: beats within 70 ms. flat, peak: noise (flat towards 0, peak towards 0 dB) against tones. silent: share "
+      "beatF: beats within 70 ms. flat, peak, hnr: noise (all towards 0) against tones. attack: how sharply notes "
+      "begin. silent: share "
       "below -50 dBFS. lufs: integrated loudness (BS.1770). seam: jump at joins over that elsewhere. rtf: real-time "
       "factor. drift: second half minus first.";
   if (report.resamples > 0 && report.clips.size() > 1)

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -31,6 +32,17 @@ void PlanCollector::add(const WindowEvent& event) {
   }
   plan_.key = event.plan->key;
   plan_.pulse = event.plan->pulse;
+  add_beats(event);
+}
+
+// Of the slice alone: the pulse of the next window may be another.
+void PlanCollector::add_beats(const WindowEvent& event) {
+  const double period = event.plan->pulse.period, origin = event.plan->pulse.origin;
+  const auto begin = static_cast<double>(event.slice_begin), end = static_cast<double>(event.slice_end);
+  std::erase_if(beats_, [begin](double beat) { return beat >= begin; });
+  if (period <= 0) return;
+  for (double n = std::ceil((begin - origin) / period); origin + n * period < end; ++n)
+    beats_.push_back(origin + n * period);
 }
 
 void PlanCollector::write(const std::filesystem::path& file) const {
@@ -38,8 +50,10 @@ void PlanCollector::write(const std::filesystem::path& file) const {
   nlohmann::json json{{"key", plan_.key ? nlohmann::json(model::chord_name(*plan_.key)) : nlohmann::json()},
                       {"tempo_bpm", plan_.pulse.tempo_bpm()},
                       {"beat_s", plan_.pulse.origin / kSecond},
+                      {"beats", nlohmann::json::array()},
                       {"chords", nlohmann::json::array()},
                       {"notes", nlohmann::json::array()}};
+  for (const double beat : beats_) json["beats"].push_back(beat / kSecond);
   for (const auto& chord : plan_.chords)
     json["chords"].push_back({static_cast<double>(chord.from) / kSecond, model::chord_name(chord), chord.confidence});
   for (const auto& note : plan_.notes)
