@@ -34,10 +34,10 @@ std::optional<Line> line_through(const Arrivals& arrivals, size_t count) {
   return Line{anchor.position + position - slope * (number + static_cast<double>(anchor.number)), slope};
 }
 
-std::optional<model::Pulse> pulse_of(double period, double origin) {
+std::optional<model::Pulse> pulse_of(double period, double origin, int64_t number) {
   const double bpm = 60 * kRate / period;
   if (!(bpm >= kSlowest_bpm && bpm <= kFastest_bpm)) return std::nullopt;
-  return model::Pulse{.period = period, .origin = origin, .confidence = 1};
+  return model::Pulse{.period = period, .origin = origin, .confidence = 1, .number = number};
 }
 
 int64_t beat_before(int64_t tick, int64_t beat) {
@@ -88,7 +88,8 @@ void MidiClock::align(double position) {
 std::optional<model::Pulse> MidiClock::pulse(double now) const {
   if (!running_ || ticks_.size() < kShortTicks || now - ticks_.back().position > kLost_s * kRate) return std::nullopt;
   const auto line = fit(ticks_.size());
-  return pulse_of(kTicksPerBeat * line->slope, (*line)(static_cast<double>(beat_before(ticks_.back().number, beat_))));
+  const int64_t tick = beat_before(ticks_.back().number, beat_);
+  return pulse_of(kTicksPerBeat * line->slope, (*line)(static_cast<double>(tick)), (tick - beat_) / kTicksPerBeat);
 }
 
 void TapTempo::tap(double position) {
@@ -108,7 +109,8 @@ void TapTempo::tap(double position) {
 std::optional<model::Pulse> TapTempo::pulse() const {
   if (taps_.size() < kEnough) return std::nullopt;
   const auto line = line_through(taps_, taps_.size());
-  return pulse_of(line->slope, (*line)(static_cast<double>(taps_.back().number)));
+  const int64_t last = taps_.back().number;
+  return pulse_of(line->slope, (*line)(static_cast<double>(last)), last);
 }
 
 bool differ(const model::Pulse& a, const model::Pulse& b, double now) {
@@ -117,6 +119,11 @@ bool differ(const model::Pulse& a, const model::Pulse& b, double now) {
     const double beat = a.origin + a.period * std::round((now + seconds * kRate - a.origin) / a.period);
     return std::abs(std::remainder(beat - b.origin, b.period)) / kRate;
   };
+  const auto number = [&](const model::Pulse& pulse) {
+    const double beat = a.origin + a.period * std::round((now - a.origin) / a.period);
+    return pulse.number.value_or(0) + std::llround((beat - pulse.origin) / pulse.period);
+  };
+  if (number(a) != number(b)) return true;
   return apart(0) > kHear_s || apart(-10) > kHearFar_s || apart(10) > kHearFar_s;
 }
 

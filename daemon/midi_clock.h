@@ -40,7 +40,8 @@ class MidiClock {
   void forget_positions() { ticks_.clear(); }
 
   bool running() const { return running_; }
-  // Once a beat of ticks is known; none when they stopped coming a second before `now`.
+  // Beats are counted from the start (or the position) of the song. Once a beat of ticks is known; none when they
+  // stopped coming a second before `now`.
   std::optional<model::Pulse> pulse(double now) const;
 
  private:
@@ -60,14 +61,15 @@ class TapTempo {
 
   void tap(double position);
   void forget_positions() { taps_.clear(); }
-  // From the fourth tap on.
+  // From the fourth tap on; beats are counted from the first.
   std::optional<model::Pulse> pulse() const;
 
  private:
   std::deque<Arrival> taps_;
 };
 
-// Do two pulses put the beats around `now` elsewhere, as far as anybody hears? (The last ten seconds and the next.)
+// Do two pulses put the beats around `now` elsewhere, as far as anybody hears (the last ten seconds and the next), or
+// count them otherwise?
 bool differ(const model::Pulse& a, const model::Pulse& b, double now);
 
 }  // namespace fastsag::daemon

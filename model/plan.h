@@ -41,6 +41,7 @@ struct Pulse {
   float confidence = 0;   // 0 = free running, 1 = given from outside
   // Gathered over windows: how well each 16th of a bar of four beats fits the beat at `origin`, ln, up to a constant.
   std::array<float, 16> places{};
+  std::optional<int64_t> number;  // of the beat at `origin` from bar 1 of the song on, where somebody counts: for a chart
   bool operator==(const Pulse&) const = default;
   double tempo_bpm() const { return period > 0 ? 60.0 * kSampleRate / period : 0; }
 };

@@ -14,6 +14,7 @@
 #include "model/lite/arranger.h"
 #include "model/lite/bars.h"
 #include "model/lite/roll.h"
+#include "model/lite/steering.h"
 #include "model/stopwatch.h"
 
 namespace fastsag::model {
@@ -36,6 +37,12 @@ Heard listen(const WindowRequest& request) {
   heard.tuning = dsp::estimate_tuning(f0);
   if (request.controls.pulse) {
     heard.pulse = *request.controls.pulse;
+    heard.given = true;
+    return heard;
+  }
+  if (const auto pulse = chart_pulse(request.controls, {heard.melody, request.past, request.known_end})) {
+    heard.pulse = *pulse;
+    heard.given = true;
     return heard;
   }
   std::optional<dsp::PulseEstimate> previous;
@@ -152,7 +159,7 @@ void LiteAccompanist::generate(std::span<const WindowRequest> requests, std::spa
     const Heard heard = listen(request);
     const int64_t voice_begin = request.voice_end - std::ssize(request.voice);
     const Pulse pulse = with_bars(semantic_.beat_net, {heard.melody, voice_begin, request.voice_end}, heard.pulse,
-                                  request.past ? &request.past->pulse : nullptr, request.controls.pulse.has_value());
+                                  request.past ? &request.past->pulse : nullptr, heard.given);
     watch.lap(timing_.front_end);
     results[i].plan = semantic_.plan({.melody = heard.melody,
                                       .voice_begin = voice_begin,

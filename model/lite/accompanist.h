@@ -17,6 +17,7 @@ struct Heard {
   std::vector<dsp::MelodyNote> melody;
   float tuning = 0;
   Pulse pulse;
+  bool given = false;  // the pulse, by a person: its beats stay where they are
 };
 Heard listen(const WindowRequest& request);
 

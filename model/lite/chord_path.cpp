@@ -25,9 +25,12 @@ ChordPath chord_path(std::span<const float> log_probabilities, int steps_per_bea
         evidence[k] += log_p / static_cast<float>(steps);
         mean[beat][k] += std::exp(log_p) / static_cast<float>(steps);
       }
-    if (held[beat] >= 0)
-      for (size_t k = 0; k < kTriads; ++k)
-        evidence[k] = static_cast<int>(k) == held[beat] ? 0 : -std::numeric_limits<float>::infinity();
+    const uint32_t allowed = held[beat] >= 0 ? 1u << held[beat] : options.allowed;
+    for (size_t k = 0; k < kTriads; ++k)
+      if (!(allowed >> k & 1))
+        evidence[k] = -std::numeric_limits<float>::infinity();
+      else if (held[beat] >= 0)
+        evidence[k] = 0;
     size_t best = 0;
     if (beat > 0) best = static_cast<size_t>(std::ranges::max_element(score[beat - 1]) - score[beat - 1].begin());
     for (size_t k = 0; k < kTriads; ++k) {

@@ -3,14 +3,16 @@
 // change. Chords that were already played are held where they were.
 //
 // Source: Viterbi 1967; constants from a sweep on songs that were not trained on (flat around these).
+#include <cstdint>
 #include <span>
 #include <vector>
 
 namespace fastsag::model {
 
 struct ChordPathOptions {
-  float evidence = 2;  // times the mean log-probability of a beat's steps
-  float change = 1;    // cost of another chord than in the beat before
+  float evidence = 2;                 // times the mean log-probability of a beat's steps
+  float change = 1;                   // cost of another chord than in the beat before
+  uint32_t allowed = (1u << 24) - 1;  // a bit for each triad that a free beat may have
 };
 
 struct ChordPath {

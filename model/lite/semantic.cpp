@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "model/lite/chord_path.h"
+#include "model/lite/steering.h"
 
 namespace fastsag::model {
 namespace {
@@ -60,12 +61,22 @@ const Chord* chord_at(const Plan* plan, int64_t position) {
   return next == plan->chords.begin() ? nullptr : &*std::prev(next);
 }
 
-// Triads of the window's beats that were played before known_end; -1 where there are none.
-std::vector<int> held_triads(const SemanticInput& in, const Grid& grid) {
+// What a chart says of the window's beats; null where there is none, or the beat was played.
+std::vector<const Chord*> charted_beats(const SemanticInput& in, const Grid& grid) {
+  std::vector<const Chord*> charted(kWindowBeats, nullptr);
+  if (!in.controls.chart || !in.pulse.number) return charted;
+  for (int beat = 0; beat < kWindowBeats; ++beat)
+    if (grid.position((beat + 0.5) * kStepsPerBeat) >= in.known_end)
+      charted[static_cast<size_t>(beat)] = &in.controls.chart->at(*in.pulse.number + grid.first_beat + beat);
+  return charted;
+}
+
+// Triads of the window's beats that were played before known_end or stand in a chart; -1 where they are free.
+std::vector<int> held_triads(const SemanticInput& in, const Grid& grid, std::span<const Chord* const> charted) {
   std::vector<int> held(kWindowBeats, -1);
   for (int beat = 0; beat < kWindowBeats; ++beat) {
     const int64_t middle = grid.position((beat + 0.5) * kStepsPerBeat);
-    const Chord* chord = middle < in.known_end ? chord_at(in.past, middle) : nullptr;
+    const Chord* chord = middle < in.known_end ? chord_at(in.past, middle) : charted[static_cast<size_t>(beat)];
     if (chord) held[static_cast<size_t>(beat)] = triad_index({chord->root, chord->quality});
   }
   return held;
@@ -74,7 +85,7 @@ std::vector<int> held_triads(const SemanticInput& in, const Grid& grid) {
 // From the voice alone: shown what it played itself, the net believes its own mistakes and stays on a chord for ever
 // (12 unseen songs, right chord with/without: .32/.36 delayed, .21/.26 live). What was played binds through `held`.
 // Nor is it told of bars, which are heard right one time in two only (docs/SOUND.md).
-ChordPath chords_of(ChordNet& net, StepWindow window, std::span<const int> held) {
+ChordPath chords_of(ChordNet& net, StepWindow window, std::span<const int> held, const std::optional<Chord>& key) {
   torch::InferenceMode inference;
   const auto device = net->parameters().front().device();
   window.past_begin = window.past_end = 0;
@@ -82,16 +93,21 @@ ChordPath chords_of(ChordNet& net, StepWindow window, std::span<const int> held)
   ChordFeatures features = chord_features(window);
   const auto pitches = torch::from_blob(features.pitches.data(), {1, kWindowSteps, 12, kPitchFeatures}).to(device);
   const auto scalars = torch::from_blob(features.scalars.data(), {1, kWindowSteps, kStepScalars}).to(device);
+  ChordPathOptions options;
+  if (key) options.allowed = triads_of(*key);
   const auto log_p = torch::log_softmax(net->forward(pitches, scalars), -1).to(torch::kCPU).contiguous();
-  return chord_path({log_p.data_ptr<float>(), static_cast<size_t>(log_p.numel())}, kStepsPerBeat, held);
+  return chord_path({log_p.data_ptr<float>(), static_cast<size_t>(log_p.numel())}, kStepsPerBeat, held, options);
 }
 
-// Where the accompaniment may strike: near what was sung, not before and not long after.
-std::vector<bool> awake_steps(const SemanticInput& in, const Grid& grid) {
+// Where the accompaniment may strike: near what was sung, not before and not long after; not where a chart has no
+// chord.
+std::vector<bool> awake_steps(const SemanticInput& in, const Grid& grid, std::span<const Chord* const> charted) {
   const auto patience = static_cast<int64_t>(LiteSemantic::kRestAfterSeconds * kSampleRate);
   std::vector<bool> awake(kWindowSteps, false);
   for (int step = 0; step < kWindowSteps; ++step) {
     const int64_t position = grid.position(step), soon = grid.position(step + 1);
+    const Chord* chord = charted[static_cast<size_t>(step / kStepsPerBeat)];
+    if (chord && chord->quality == Quality::none) continue;
     awake[static_cast<size_t>(step)] = std::ranges::any_of(
         in.melody, [&](const auto& note) { return note.onset <= soon && note.release > position - patience; });
   }
@@ -154,6 +170,13 @@ std::optional<Chord> key_of(const StepWindow& window, std::span<const StepChord>
   return best;
 }
 
+// Steps from one on that a note may last: at most `length`, and not into a beat where a chart has no chord.
+double until_silence(std::span<const StepChord> chords, int begin, double length) {
+  for (int step = begin; step < begin + length && step < std::ssize(chords); ++step)
+    if (chords[static_cast<size_t>(step)].quality == Quality::none) return step - begin;
+  return length;
+}
+
 void add_chord(std::vector<Chord>& chords, const Chord& chord) {
   if (chords.empty() || chords.back().root != chord.root || chords.back().quality != chord.quality)
     chords.push_back(chord);
@@ -167,18 +190,28 @@ LiteSemantic::LiteSemantic() {
   note_generator->eval();
 }
 
-Plan LiteSemantic::plan(const SemanticInput& in) {
+Plan LiteSemantic::plan(const SemanticInput& asked) {
+  SemanticInput in = asked;
+  in.pulse = counted(in.pulse, in.controls, {in.melody, in.past, in.known_end});
+  const std::optional<Chord> locked = locked_key(in.controls);
   const Grid grid(in.pulse, std::max(in.write_end, in.voice_end));
   const StepWindow window = window_of(in, grid);
-  const ChordPath path = chords_of(chord_net, window, held_triads(in, grid));
+  const auto charted = charted_beats(in, grid);
+  ChordPath path = chords_of(chord_net, window, held_triads(in, grid, charted), locked);
   std::vector<StepChord> chords;
-  for (int step = 0; step < kWindowSteps; ++step)
-    chords.push_back(triad(path.triads[static_cast<size_t>(step / kStepsPerBeat)]));
+  std::vector<uint16_t> allowed;
+  for (int step = 0; step < kWindowSteps; ++step) {
+    const auto beat = static_cast<size_t>(step / kStepsPerBeat);
+    const Chord* chord = charted[beat];
+    if (chord) path.confidence[beat] = 1;
+    chords.push_back(chord ? StepChord{chord->root, chord->quality} : triad(path.triads[beat]));
+    if (locked) allowed.push_back(pitch_classes(*locked, chords.back()));
+  }
 
   Plan plan;
   plan.pulse = in.pulse;
-  plan.key = key_of(window, chords);
-  const std::vector<bool> awake = awake_steps(in, grid);
+  plan.key = locked ? locked : key_of(window, chords);
+  const std::vector<bool> awake = awake_steps(in, grid, charted);
   const int known = grid.from(in.known_end);
   int begin = known, end = grid.from(in.write_end);
   while (begin < end && !awake[static_cast<size_t>(begin)]) ++begin;
@@ -192,11 +225,12 @@ Plan LiteSemantic::plan(const SemanticInput& in) {
     const auto [prefix, prefix_begin] = prefix_of(window, begin);
     std::vector<int64_t> positions;
     for (int step = 0; step < kWindowSteps; ++step) positions.push_back(grid.position(step) / 256);
-    const auto written =
-        note_generator->sample(note_conditions(window, chords, style), chords, prefix, prefix_begin, begin, end,
-                               positions, {in.controls.seed, in.controls.temperature, 0.95f}, sung_steps(window));
+    const auto written = note_generator->sample(
+        note_conditions(window, chords, style), chords, prefix, prefix_begin, begin, end, positions,
+        {in.controls.seed, in.controls.temperature, 0.95f}, sung_steps(window), allowed);
     for (const ScoreNote& note : written) {
-      const double length = kLengths[static_cast<size_t>(note.length)];
+      const double length = until_silence(chords, note.step, kLengths[static_cast<size_t>(note.length)]);
+      if (length <= 0) continue;
       const int64_t onset = grid.position(note.step), gap = kSampleRate / 200;
       const int64_t release = std::max(onset + 6 * gap, grid.position(note.step + length) - gap);
       plan.notes.push_back({onset, release, note.pitch, velocity_of(note.velocity), kPianoChannel});

@@ -174,7 +174,8 @@ Tensor NoteGeneratorImpl::hidden(NoteCache& cache, const NoteTokens& tokens) {
 std::vector<ScoreNote> NoteGeneratorImpl::sample(std::span<const float> conditions, std::span<const StepChord> chords,
                                                  std::span<const ScoreNote> prefix, int prefix_begin, int begin,
                                                  int end, std::span<const int64_t> positions,
-                                                 const SamplingOptions& options, std::span<const int> sung) {
+                                                 const SamplingOptions& options, std::span<const int> sung,
+                                                 std::span<const uint16_t> allowed) {
   torch::InferenceMode inference;
   const auto device = enter_->weight.device();
   const auto there = [&](NoteTokens t) {
@@ -200,12 +201,14 @@ std::vector<ScoreNote> NoteGeneratorImpl::sample(std::span<const float> conditio
     Tensor h = hidden(cache, there(note_tokens(prefix, chords, first, step + 1)));
     int lowest = std::max(0, interval_class(kLowestPitch, root));
     const int highest = interval_class(kHighestPitch, root);
+    const unsigned classes = allowed.empty() ? 0xfff : allowed[static_cast<size_t>(step)];
     for (int number = 0; number < kNotesPerStep; ++number) {
       Chance chance(
           {options.seed, static_cast<uint64_t>(positions[static_cast<size_t>(step)]), static_cast<uint64_t>(number)});
       std::vector<float> logits = floats(to_interval_->forward(h));
       for (int i = 0; i < kIntervals; ++i)
-        if (i < lowest || i > highest) logits[static_cast<size_t>(i)] = -std::numeric_limits<float>::infinity();
+        if (i < lowest || i > highest || !(classes >> (i + 10 + root) % 12 & 1))
+          logits[static_cast<size_t>(i)] = -std::numeric_limits<float>::infinity();
       for (int soon = step; soon < std::min<int>(step + kDoublingSteps, static_cast<int>(sung.size())); ++soon) {
         const int pitch = sung[static_cast<size_t>(soon)], told = soon > step ? sung[static_cast<size_t>(soon) - 1] : 0;
         const int interval = interval_class(pitch, root);

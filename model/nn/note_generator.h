@@ -76,10 +76,11 @@ class NoteGeneratorImpl : public torch::nn::Module {
   // Goes on after `prefix` (notes before step begin, whose tokens start at step prefix_begin): the notes of the steps
   // [begin, end). positions[k] is what chance is keyed with for step k. sung[k], where given, is the pitch that is sung
   // in step k or 0: a note that would double it soon is made less likely, for a piano that plays the tune covers it.
+  // allowed[k], where given, has a bit for each pitch class that step k may have.
   std::vector<ScoreNote> sample(std::span<const float> conditions, std::span<const StepChord> chords,
                                 std::span<const ScoreNote> prefix, int prefix_begin, int begin, int end,
                                 std::span<const int64_t> positions, const SamplingOptions& options,
-                                std::span<const int> sung = {});
+                                std::span<const int> sung = {}, std::span<const uint16_t> allowed = {});
 
  private:
   torch::Tensor condition(const torch::Tensor& conditions);

@@ -34,6 +34,7 @@ class PaperAccompanist final : public Accompanist {
   const Timing& last_timing() const override { return timing_; }
   int64_t window_samples() const override { return 10 * kSampleRate; }
   std::string_view preset() const override { return preset_.name; }
+  bool has_plan() const override { return false; }
 
  private:
   struct Window;  // one room's ten seconds
