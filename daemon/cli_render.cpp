@@ -18,7 +18,7 @@ namespace {
 struct Arguments {
   RenderOptions render;
   model::AccompanistOptions model;
-  std::string mode = "delayed";
+  std::string mode = "delayed", style = "piano";
   bool json = false;
 };
 
@@ -45,6 +45,7 @@ nlohmann::json to_json(const Arguments& arguments, const RenderReport& report) {
           {"mix", arguments.render.mix.string()},
           {"preset", arguments.model.preset},
           {"mode", arguments.mode},
+          {"style", arguments.style},
           {"seed", arguments.render.room.seed},
           {"sample_rate", report.room.sample_rate},
           {"voice_s", report.voice_s},
@@ -82,6 +83,12 @@ void run(Arguments& arguments) {
   arguments.model.threads = 1;  // the same bytes on every machine
   if (isatty(STDERR_FILENO) && !arguments.json) arguments.render.progress = show_progress;
   const auto accompanist = model::load_accompanist(arguments.model);
+  arguments.render.style = *model::ensemble_of(arguments.style);
+  try {
+    model::check_style(*accompanist, arguments.render.style);
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
   const RenderReport report = render(*accompanist, arguments.render);
   if (arguments.json) {
     std::printf("%s\n", to_json(arguments, report).dump(2).c_str());
@@ -109,6 +116,9 @@ void add_render(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--mode", arguments->mode, "Where windows are written: behind the voice, or ahead of it")
       ->check(CLI::IsMember({"delayed", "live"}))
+      ->capture_default_str();
+  command->add_option("--style", arguments->style, "Who plays: piano; band (with bass and drums); strings (with a bed)")
+      ->check(CLI::IsMember(std::vector<std::string>(model::kEnsembles.begin(), model::kEnsembles.end())))
       ->capture_default_str();
   command->add_option("--hop", render.room.hop_s, "Seconds a window adds")
       ->check(CLI::Range(0.2, 4.0))

@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "daemon/mode.h"
+#include "model/ensemble.h"
 #include "model/plan.h"
 
 namespace fastsag::daemon {
@@ -36,8 +37,12 @@ struct SetTemperature {
 struct SetDensity {
   float density;
 };
+struct SetStyle {
+  model::Ensemble style;
+};
 
-using Command = std::variant<SetMode, SetGain, SetMute, SetSeed, NextSeed, SetPulse, SetTemperature, SetDensity>;
+using Command =
+    std::variant<SetMode, SetGain, SetMute, SetSeed, NextSeed, SetPulse, SetTemperature, SetDensity, SetStyle>;
 
 struct RoomState;
 

@@ -208,7 +208,8 @@ RoomSettings room_settings(const Config& config) {
           .reserve_s = config.engine.reserve_s,
           .idle_s = config.engine.idle_s,
           .gain_db = config.engine.accompaniment_gain_db,
-          .seed = config.model.seed};
+          .seed = config.model.seed,
+          .style = config.model.style};
 }
 
 }  // namespace fastsag::daemon

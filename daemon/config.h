@@ -69,6 +69,7 @@ struct ModelConfig {
   std::string preset_dir;       // where named presets lie; empty: beside the program, then the source tree
   std::string device = "cpu";   // "cpu", "cuda", "cuda:1"
   uint64_t seed = 1;
+  model::Ensemble style = model::Ensemble::piano;
   int steps = 0;    // EDM evaluations; 0: the preset's
   int threads = 1;  // CPU threads of one window; more only help on idle cores, and hurt on busy ones
 };

@@ -145,6 +145,19 @@ ConfigKey mode_key() {
   return key;
 }
 
+ConfigKey style_key() {
+  std::string expected;
+  for (const auto name : model::kEnsembles) expected += (expected.empty() ? "\"" : ", \"") + std::string(name) + "\"";
+  auto key = key_of<ModelConfig, model::Ensemble>("model", &Config::model, "style", &ModelConfig::style, expected,
+                                                  [](const toml::node& node) -> std::optional<model::Ensemble> {
+                                                    const auto value = node.value_exact<std::string>();
+                                                    return value ? model::ensemble_of(*value) : std::nullopt;
+                                                  });
+  key.get = [](const Config& config) { return std::string(model::name_of(config.model.style)); };
+  key.is_text = key.follows_reload = true;
+  return key;
+}
+
 ConfigKey origins_key() {
   using Origins = std::vector<std::string>;
   auto key = key_of<ServerConfig, Origins>(
@@ -213,6 +226,7 @@ std::vector<ConfigKey> make_keys() {
       words("model", model, "preset_dir", &ModelConfig::preset_dir, "a folder in quotes"),
       words("model", model, "device", &ModelConfig::device, "\"cpu\", \"cuda\" or \"cuda:N\"", is_device),
       follows(whole("model", model, "seed", &ModelConfig::seed, 0, std::numeric_limits<int64_t>::max())),
+      style_key(),
       whole("model", model, "steps", &ModelConfig::steps, 0, 1000),
       whole("model", model, "threads", &ModelConfig::threads, 1, 256),
   };

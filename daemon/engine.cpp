@@ -171,6 +171,13 @@ int Engine::generate(std::span<const std::shared_ptr<Seat>> due) {
   return made;
 }
 
+std::vector<std::string> Engine::styles() const {
+  std::vector<std::string> names;
+  for (const auto name : model::kEnsembles)
+    if (accompanist_.can_play(*model::ensemble_of(name))) names.emplace_back(name);
+  return names;
+}
+
 EngineStatus Engine::status() const {
   const std::scoped_lock lock(mutex_);
   EngineStatus status = status_;

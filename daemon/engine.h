@@ -64,6 +64,8 @@ class Engine {
   int step();
 
   EngineStatus status() const;
+  // That the model can play, by name.
+  std::vector<std::string> styles() const;
   // Not ok when a window is older than it should be.
   Health healthy() const;
 

@@ -65,6 +65,7 @@ void apply(const Config& running, const Config& fresh, Engine& engine) {
     if (fresh.engine.accompaniment_gain_db != running.engine.accompaniment_gain_db)
       port.send(SetGain{fresh.engine.accompaniment_gain_db});
     if (fresh.model.seed != running.model.seed) port.send(SetSeed{fresh.model.seed});
+    if (fresh.model.style != running.model.style) port.send(SetStyle{fresh.model.style});
   }
 }
 
@@ -86,6 +87,7 @@ void reload(const std::string& file, std::span<const std::string> overrides, Con
 int run(const std::string& file, std::span<const std::string> overrides, Config config) {
   const sigset_t signals = block_signals();
   const auto accompanist = model::load_accompanist(model_options(config.model));
+  model::check_style(*accompanist, config.model.style);
   SystemClock clock;
   Engine engine(*accompanist, clock,
                 {.max_batch = std::min(4, config.engine.max_rooms), .max_rooms = config.engine.max_rooms});

@@ -22,6 +22,7 @@ struct RenderOptions {
   std::filesystem::path plan;                 // chords and notes as JSON; empty: not written
   RoomSettings room;                          // its sample_rate is ignored: the recording's, or 48 kHz
   std::optional<float> temperature, density;  // model::Controls
+  model::Ensemble style = model::Ensemble::piano;
   std::optional<double> bpm;                  // beats at a steady tempo from the beginning
   std::function<void(double done)> progress;  // 0..1
 };

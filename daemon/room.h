@@ -27,6 +27,7 @@ struct RoomSettings {
   double idle_s = 15;
   float gain_db = 0;
   uint64_t seed = 1;
+  model::Ensemble style = model::Ensemble::piano;
 };
 
 // A window was written: what is going to be played.

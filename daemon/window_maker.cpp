@@ -31,6 +31,7 @@ SliceSettings slice_settings(const RoomSettings& settings) {
 WindowMaker::WindowMaker(RoomState& room, int64_t window_samples, double generation_s)
     : room_(room), slices_(slice_settings(room.settings)), voice_(room, window_samples), schedule_(slices_) {
   controls_.seed = room.seed;
+  controls_.style = room.settings.style;
   start_song(room.song());
   follow_delay(generation_s, true);
 }
@@ -92,6 +93,7 @@ void WindowMaker::take_commands() {
     if (const auto* temperature = std::get_if<SetTemperature>(&command))
       controls_.temperature = temperature->temperature;
     if (const auto* density = std::get_if<SetDensity>(&command)) controls_.density = density->density;
+    if (const auto* style = std::get_if<SetStyle>(&command)) controls_.style = style->style;
   }
   room_.seed = controls_.seed;
 }

@@ -28,6 +28,7 @@ void WsRoom::apply(const protocol::Set& set) {
   if (set.mute) commands.send(SetMute{*set.mute});
   if (set.temperature) commands.send(SetTemperature{static_cast<float>(*set.temperature)});
   if (set.density) commands.send(SetDensity{static_cast<float>(*set.density)});
+  if (const auto style = set.style ? model::ensemble_of(*set.style) : std::nullopt) commands.send(SetStyle{*style});
   if (set.tempo_bpm || set.beat_sample) {
     if (set.tempo_bpm) pulse_.period = *set.tempo_bpm > 0 ? 60.0 * model::kSampleRate / *set.tempo_bpm : 0;
     if (set.beat_sample)
@@ -61,7 +62,8 @@ protocol::Hello WsRoom::hello() const {
           .sample_rate = static_cast<uint32_t>(room->settings().sample_rate),
           .window_s = 10,
           .hop_s = hop_s,
-          .preset = preset};
+          .preset = preset,
+          .styles = styles};
 }
 
 protocol::Status WsRoom::status(double generate_p95_ms) const {

@@ -24,6 +24,7 @@ struct WsRoom {
   std::shared_ptr<Room> room;
   double hop_s;
   std::string preset;
+  std::vector<std::string> styles;  // that the model can play
   bool ours;  // else the stage's: its singer stands at the sound card, and it is not ours to close
   CommandPort commands;
   std::unique_ptr<RoomOutput> output;

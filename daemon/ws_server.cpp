@@ -132,8 +132,10 @@ class WsServer::Hall {
                                            .reserve_s = config_.engine.reserve_s,
                                            .idle_s = config_.engine.idle_s,
                                            .gain_db = config_.engine.accompaniment_gain_db,
-                                           .seed = config_.model.seed});
+                                           .seed = config_.model.seed,
+                                           .style = config_.model.style});
       entry = std::make_shared<WsRoom>(std::move(room), config_.engine.hop_s, config_.model.preset, ours);
+      entry->styles = engine_.styles();
     } catch (...) {
       rooms_.erase(name);
       throw;
@@ -174,6 +176,12 @@ class WsServer::Hall {
       session.voice_rate = start->sample_rate;
       session.room->apply(*start);
     } else if (const auto* set = std::get_if<protocol::Set>(&message)) {
+      if (set->style && std::ranges::find(session.room->styles, *set->style) == session.room->styles.end()) {
+        transport_->send_text(id,
+                              protocol::to_json(fault("bad_value", "this preset cannot play style \"" + *set->style +
+                                                                       "\"; hello.styles names what it can")));
+        return;
+      }
       session.room->apply(*set);
     } else {
       session.voice_rate.reset();  // stop: the song is over, the room stays

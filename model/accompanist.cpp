@@ -8,6 +8,15 @@
 
 namespace fastsag::model {
 
+void check_style(const Accompanist& accompanist, Ensemble style) {
+  if (accompanist.can_play(style)) return;
+  std::string known;
+  for (size_t i = 0; i < kEnsembles.size(); ++i)
+    if (accompanist.can_play(static_cast<Ensemble>(i))) known.append(" ").append(kEnsembles[i]);
+  throw Error("preset " + std::string(accompanist.preset()) + " cannot play style " + std::string(name_of(style)) +
+              "; it plays" + known);
+}
+
 std::unique_ptr<Accompanist> load_accompanist(const AccompanistOptions& options) {
   const Preset preset = load_preset(options.preset, options.preset_dir);
   check_memory(preset, available_bytes(), options.preset_dir);

@@ -87,6 +87,9 @@ class Accompanist {
   virtual bool can_play(Ensemble ensemble) const { return ensemble == Ensemble::piano; }
 };
 
+// Throws where it cannot play that.
+void check_style(const Accompanist& accompanist, Ensemble style);
+
 std::unique_ptr<Accompanist> load_accompanist(const AccompanistOptions& options);
 
 }  // namespace fastsag::model

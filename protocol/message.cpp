@@ -1,5 +1,6 @@
 #include "protocol/message.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -42,6 +43,15 @@ class Fields {
     if (value->is_string())
       if (const auto mode = parse_mode(value->get<std::string>())) return mode;
     return complain(key, "\"delayed\" or \"live\"", *value);
+  }
+  std::optional<std::string> style(const char* key) {
+    const json* value = find(key);
+    if (!value) return std::nullopt;
+    if (value->is_string())
+      if (auto name = value->get<std::string>(); std::ranges::find(kStyles, name) != kStyles.end()) return name;
+    std::string wanted;
+    for (const auto& name : kStyles) wanted += (wanted.empty() ? "\"" : ", \"") + std::string(name) + "\"";
+    return complain(key, wanted, *value);
   }
   const std::optional<Fault>& fault() const { return fault_; }
   const json* find(const char* key) const {
@@ -86,6 +96,7 @@ Set parse_set(Fields& fields) {
   set.beat_sample = fields.integer("beat_sample");
   set.temperature = fields.number("temperature", 0.2, 1.5);
   set.density = fields.number("density", -1, 1);
+  set.style = fields.style("style");
   return set;
 }
 
@@ -123,7 +134,8 @@ std::string to_json(const Hello& hello) {
               {"sample_rate", hello.sample_rate},
               {"window_s", hello.window_s},
               {"hop_s", hello.hop_s},
-              {"preset", hello.preset}}
+              {"preset", hello.preset},
+              {"styles", hello.styles}}
       .dump();
 }
 

@@ -3,6 +3,7 @@
 //
 // Threads: pure functions. Errors: parse_client() never throws; what it cannot read comes back as a Fault with the code
 // and the sentence that the server sends in its `error` message.
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -16,6 +17,9 @@
 namespace fastsag::protocol {
 
 inline constexpr std::string_view kSubprotocol = "fastsag.v1";
+
+// Who plays.
+inline constexpr std::array<std::string_view, 3> kStyles = {"piano", "band", "strings"};
 
 // Client -> server.
 struct Start {
@@ -33,6 +37,7 @@ struct Set {
   std::optional<int64_t> beat_sample;  // position of one beat, in samples of the room's rate
   std::optional<double> temperature;   // 0.2..1.5
   std::optional<double> density;       // -1..1
+  std::optional<std::string> style;    // one of kStyles
 };
 struct Stop {};
 struct Ping {
@@ -54,6 +59,7 @@ struct Hello {
   uint32_t sample_rate = 48000;
   double window_s = 10, hop_s = 1;
   std::string preset;
+  std::vector<std::string> styles;  // that the preset can play
 };
 struct Status {
   Mode mode = Mode::delayed;

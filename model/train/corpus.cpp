@@ -62,9 +62,10 @@ Song load_song(const std::filesystem::path& file) try {
   }
   song.vocals = rendered(file, "_vocals.flac");
   song.no_vocals = rendered(file, "_no_vocals.flac");
-  for (const auto& [name, rows] : data.value("parts", json::object()).items())
-    if (const auto sound = rendered(file, "_" + name + ".flac"); !sound.empty())
-      song.parts[name] = {notes(rows), sound};
+  const json parts = data.value("parts", json::object());
+  for (const auto& [name, rows] : parts.items()) {
+    if (const auto sound = rendered(file, "_" + name + ".flac"); !sound.empty()) song.parts[name] = {notes(rows), sound};
+  }
   return song;
 } catch (const json::exception& error) {
   throw Error(file.string() + " is not a song of this corpus (" + error.what() +
