@@ -94,6 +94,9 @@ class Song:
                     chosen.append(float(begin))
         return chosen
 
+    def clips(self, count: int) -> list["Clip"]:
+        return [Clip(self, number + 1, begin) for number, begin in enumerate(self.windows(count))]
+
     def beats(self, begin: float, end: float) -> np.ndarray:
         return np.array([time for time, _ in self.data["beats"] if begin <= time < end])
 
@@ -111,3 +114,28 @@ class Song:
         numbers = np.concatenate([[0], np.cumsum(np.maximum(1, steps))])
         period, origin = np.polyfit(numbers, beats, 1)
         return Grid(float(origin), float(period), float(np.abs(origin + period * numbers - beats).max()))
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """One of a song's windows."""
+    song: Song
+    number: int
+    begin: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.song.name}@{self.number}"
+
+    @property
+    def end(self) -> float:
+        return self.begin + WINDOW_S
+
+
+def number_ranges(text: str) -> list[int]:
+    """"12,881-900": the numbers, in that order."""
+    numbers = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        numbers += range(int(first), int(last or first) + 1)
+    return numbers
