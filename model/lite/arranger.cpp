@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 
 #include "model/lite/chance.h"
 
@@ -163,36 +164,41 @@ class Band {
     if (score_.bar_steps() != 16) return place == 0;
     return std::ranges::find(groove_.kick, place) != groove_.kick.end();
   }
-  bool bass_strikes(int64_t step) const {
+  int bass_root(const Chord& chord) const {
+    const int root = nearest_key(chord.root, 34);
+    return root < kLowestBass ? root + 12 : root;
+  }
+  // A step towards the chord that comes, on the last 8th before it.
+  std::optional<int> approach(int64_t step) const {
     const int64_t beat = Score::beat_of(step);
-    const bool on_beat = step == beat * kSteps;
-    if (!score_.chord(beat)) return false;
-    if (on_beat && score_.changes(beat)) return true;
-    if (score_.bars()) return kicks(step);
-    return on_beat && (score_.renews(beat) || (score_.sure() && score_.renews(beat - 2)));
+    if (step != beat * kSteps + 2 || !score_.sure() || !score_.changes(beat + 1)) return std::nullopt;
+    if (!chance(kApproach, step).maybe(.45)) return std::nullopt;
+    const int root = bass_root(*score_.chord(beat)), next = nearest_key(score_.chord(beat + 1)->root, root);
+    const int from_below = chance(kApproach + 1, step).maybe(.6) ? -2 : -1;
+    const int pitch = next > root ? next + from_below : next < root ? next + 2 : next - 5;
+    return pitch < kLowestBass || pitch == root ? std::nullopt : std::optional(pitch);
+  }
+  // What the bass begins on a step.
+  std::optional<int> bass_key(int64_t step) const {
+    const int64_t beat = Score::beat_of(step);
+    if (!score_.chord(beat)) return std::nullopt;
+    if (const auto pitch = approach(step)) return pitch;
+    const bool on_beat = step == beat * kSteps, change = on_beat && score_.changes(beat);
+    const bool goes =
+        score_.bars() ? kicks(step) : on_beat && (score_.renews(beat) || (score_.sure() && score_.renews(beat - 2)));
+    if (!change && !goes) return std::nullopt;
+    const int root = bass_root(*score_.chord(beat));
+    const bool on_root = change || (score_.bars() && score_.in_bar(step) == 0);
+    if (on_root || !chance(kFifth, step).maybe(.35)) return root;
+    return root - 5 >= kLowestBass ? root - 5 : root + 7;
   }
 
   void bass(int64_t step) {
-    const int64_t beat = Score::beat_of(step);
-    const Chord& chord = *score_.chord(beat);
-    int root = nearest_key(chord.root, 34);
-    if (root < kLowestBass) root += 12;
-    // A step towards the chord that comes, on the last 8th before it.
-    const bool comes = step == beat * kSteps + 2 && score_.changes(beat + 1) && score_.sure() && score_.chord(beat + 1);
-    if (comes && chance(kApproach, step).maybe(.45)) {
-      const int next = nearest_key(score_.chord(beat + 1)->root, root);
-      const int from_below = chance(kApproach + 1, step).maybe(.6) ? -2 : -1;
-      const int pitch = next > root ? next + from_below : next < root ? next + 2 : next - 5;
-      if (pitch >= kLowestBass && pitch != root)
-        return strike(step, score_.position(step + 2) - kGap, kBassChannel, pitch, 74);
-    }
-    if (!bass_strikes(step)) return;
+    const auto pitch = bass_key(step);
+    if (!pitch) return;
     int64_t next = step + 1;
-    while (next < step + 2 * kSteps && !bass_strikes(next) && score_.same(Score::beat_of(next), beat)) ++next;
-    const bool may_leave = !(step == beat * kSteps && score_.changes(beat)) && (!score_.bars() || score_.in_bar(step));
-    int pitch = root;
-    if (may_leave && chance(kFifth, step).maybe(.35)) pitch = root - 5 >= kLowestBass ? root - 5 : root + 7;
-    strike(step, score_.position(next) - kGap, kBassChannel, pitch, 82);
+    while (next < step + 2 * kSteps && !bass_key(next) && score_.chord(Score::beat_of(next))) ++next;
+    strike(step, score_.position(next) - kGap, kBassChannel, *pitch, 82);
   }
 
   void strings(int64_t step) {
