@@ -44,6 +44,7 @@ RoomStatus Room::status() const {
   status.idle = state.idle;
   status.muted = state.mute;
   status.seed = state.seed;
+  status.style = state.style;
   status.gain_db = state.gain_db;
   status.voice_head = state.voice.end() - song.origin;
   if (status.mode == Mode::delayed) status.delay_ms = static_cast<double>(state.delay) * to_ms;

@@ -51,6 +51,7 @@ struct RoomStatus {
   int64_t voice_head = 0;       // song position, room rate
   double delay_ms = 0;          // delayed: newest voice to the accompaniment due now; 0 in live
   double lead_ms = 0;           // live: newest voice to the begin of the next slice; 0 in delayed
+  model::Ensemble style = model::Ensemble::piano;
   int64_t windows = 0;          // written in time
   int64_t dropped = 0;          // came too late
   int64_t errors = 0;           // generate() threw

@@ -30,6 +30,7 @@ RoomState::RoomState(const RoomSettings& room_settings)
       timeline(samples(kTimelineSeconds, settings.sample_rate), settings.sample_rate),
       mode(settings.mode),
       seed(settings.seed),
+      style(settings.style),
       commands(256, 16, 0),
       gain_db(settings.gain_db) {}
 

@@ -63,6 +63,7 @@ struct RoomState {
   std::atomic<int64_t> expected_from{kNever};  // gaps before it are no fault
   std::atomic<bool> idle{true};
   std::atomic<uint64_t> seed;
+  std::atomic<model::Ensemble> style;
   std::atomic<int64_t> windows{0}, dropped{0}, errors{0}, overruns{0};
 
   // Outputs.

@@ -102,6 +102,7 @@ void WindowMaker::set_mode(Mode mode) {
   if (mode == room_.mode) return;
   room_.expected_from = RoomState::kNever;
   resume_ = true;
+  room_.style = controls_.style;
   room_.mode = mode;
 }
 

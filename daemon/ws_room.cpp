@@ -63,7 +63,8 @@ protocol::Hello WsRoom::hello() const {
           .window_s = 10,
           .hop_s = hop_s,
           .preset = preset,
-          .styles = styles};
+          .styles = styles,
+          .style = std::string(model::name_of(room->status().style))};
 }
 
 protocol::Status WsRoom::status(double generate_p95_ms) const {

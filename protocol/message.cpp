@@ -135,7 +135,8 @@ std::string to_json(const Hello& hello) {
               {"window_s", hello.window_s},
               {"hop_s", hello.hop_s},
               {"preset", hello.preset},
-              {"styles", hello.styles}}
+              {"styles", hello.styles},
+              {"style", hello.style}}
       .dump();
 }
 

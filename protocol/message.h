@@ -64,6 +64,7 @@ struct Hello {
 struct Status {
   Mode mode = Mode::delayed;
   double lead_ms = 0, delay_ms = 0, generate_p95_ms = 0;
+  std::string style = "piano";      // that is played now
   int64_t windows = 0, stale = 0, gaps = 0, dropped = 0, lost_frames = 0;
   double level_db = -120, accompaniment_level_db = -120;
   int listeners = 0;

@@ -7,6 +7,7 @@ import { fatalTrouble, microphoneTrouble, story } from './words.js';
 
 const STATE = { head: 0, playhead: 1, voicePeak: 2, accompanimentPeak: 3, missing: 4 };
 const RING_S = 60;
+const DRUMS = 9; // the channel whose keys are no pitches
 const JITTER_S = 0.2; // frames come when they are due; a busy line or page may hold them up so long
 const $ = id => document.getElementById(id);
 
@@ -16,6 +17,7 @@ const settings = {
   token: new URLSearchParams(location.hash.slice(1)).get('token'),
   mode: query.get('mode') === 'live' ? 'live' : 'delayed',
   seed: Number(query.get('seed') ?? 1),
+  style: query.get('style'), // null: as the server is set
 };
 
 let hello = null, status = null, plan = null, audio = null;
@@ -100,6 +102,7 @@ function begin() {
   plan = status = null;
   connection.send({ type: 'start', codec: 'pcm_s16', sample_rate: audio.rate, mode: settings.mode, seed: settings.seed });
   connection.send({ type: 'set', accompaniment_gain_db: Number($('gain').value) });
+  if (settings.style) connection.send({ type: 'set', style: settings.style });
   steer();
   audio.node.port.postMessage({ running: true, position: 0 });
 }
@@ -134,6 +137,7 @@ function steer() {
 connection.addEventListener('hello', ({ detail }) => {
   hello = detail;
   $('sing').disabled = false;
+  offerStyles(hello);
   alarm(null);
   if (audio) begin();
   tell();
@@ -142,7 +146,7 @@ connection.addEventListener('status', ({ detail }) => { status = detail; steer()
 connection.addEventListener('plan', ({ detail }) => {
   plan = detail;
   const rate = hello.sample_rate;
-  picture.plan(plan.notes.map(n => ({ from: n.from_sample / rate, to: (n.from_sample + n.samples) / rate, pitch: n.pitch, velocity: n.velocity })));
+  picture.plan(plan.notes.filter(n => n.channel !== DRUMS).map(n => ({ from: n.from_sample / rate, to: (n.from_sample + n.samples) / rate, pitch: n.pitch, velocity: n.velocity })));
   $('key').textContent = plan.key ? `key of ${plan.key} ·` : '';
   $('tempo').textContent = plan.tempo_bpm ? `${Math.round(plan.tempo_bpm)} bpm` : '';
 });
@@ -215,6 +219,16 @@ for (const radio of document.querySelectorAll('input[name=mode]')) {
 $('gain').oninput = () => {
   $('gain-text').textContent = `${$('gain').value} dB`;
   connection.send({ type: 'set', accompaniment_gain_db: Number($('gain').value) });
+};
+function offerStyles({ styles, style }) {
+  $('style').closest('label').hidden = styles.length < 2;
+  for (const option of $('style').options) option.hidden = option.disabled = !styles.includes(option.value);
+  if (settings.style && !styles.includes(settings.style)) settings.style = null;
+  $('style').value = settings.style ?? style;
+}
+$('style').onchange = () => {
+  settings.style = $('style').value;
+  connection.send({ type: 'set', style: settings.style });
 };
 $('another').onclick = () => {
   settings.seed = 1 + Math.floor(Math.random() * 1e9);

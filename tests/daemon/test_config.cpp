@@ -50,6 +50,7 @@ hop_s = 0.5
 [model]
 device = "cuda:1"
 seed = 7
+style = "strings"
 )",
                                      "stage.toml");
   EXPECT_EQ(config.server.port, 9000);
@@ -63,6 +64,8 @@ seed = 7
   EXPECT_DOUBLE_EQ(config.engine.reserve_s, 1.0) << "follows hop_s where it is not given";
   EXPECT_EQ(config.model.device, "cuda:1");
   EXPECT_EQ(config.model.seed, 7u);
+  EXPECT_EQ(config.model.style, model::Ensemble::strings);
+  EXPECT_EQ(room_settings(config).style, model::Ensemble::strings);
 }
 
 TEST(Config, ListsEveryErrorWithItsLine) {

@@ -278,12 +278,15 @@ TEST(Engine, CommandsReachTheModel) {
   EXPECT_TRUE(port.send(NextSeed{}));
   EXPECT_TRUE(port.send(SetPulse{model::Pulse{12000, 0, 4, 0, 1}}));
   EXPECT_TRUE(port.send(SetDensity{0.5f}));
+  EXPECT_TRUE(port.send(SetStyle{model::Ensemble::band}));
   stage.sing(3);
   const auto controls = stage.accompanist.seen().back().controls;
   EXPECT_EQ(controls.seed, 42u);
   ASSERT_TRUE(controls.pulse);
   EXPECT_DOUBLE_EQ(controls.pulse->tempo_bpm(), 120);
   EXPECT_FLOAT_EQ(controls.density, 0.5f);
+  EXPECT_EQ(controls.style, model::Ensemble::band);
+  EXPECT_EQ(stage.room->status().style, model::Ensemble::band);
   EXPECT_EQ(stage.room->status().seed, 42u);
 }
 

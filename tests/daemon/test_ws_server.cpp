@@ -78,6 +78,20 @@ TEST_F(WsServerTest, GreetsAndAnswersPings) {
   EXPECT_EQ(json::parse(client.wait_type("pong"))["id"], 42);
 }
 
+TEST_F(WsServerTest, OffersTheStylesThatTheModelPlays) {
+  static_assert(protocol::kStyles == model::kEnsembles);
+  Config config;
+  config.model.style = model::Ensemble::band;
+  start(config);
+  WsClient client(url());
+  const json hello = json::parse(client.wait_type("hello"));
+  EXPECT_EQ(hello["styles"], json({"piano", "band"}));
+  EXPECT_EQ(hello["style"], "band");
+  client.send_text(R"({"type":"set","style":"strings"})");
+  EXPECT_EQ(json::parse(client.wait_type("error"))["message"],
+            "this preset cannot play style \"strings\"; hello.styles names what it can");
+}
+
 TEST_F(WsServerTest, VoiceComesBackAsAccompanimentInUnbrokenFrames) {
   start();
   WsClient client(url());

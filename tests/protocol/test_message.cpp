@@ -32,7 +32,9 @@ TEST(Message, SetTakesOnlyWhatIsThere) {
   EXPECT_EQ(set.accompaniment_gain_db, -6);
   EXPECT_EQ(set.mute, true);
   EXPECT_EQ(set.tempo_bpm, 0) << "0 gives the pulse back to the model";
-  EXPECT_FALSE(set.mode || set.seed || set.beat_sample || set.temperature || set.density);
+  EXPECT_FALSE(set.mode || set.seed || set.beat_sample || set.temperature || set.density || set.style);
+  const auto band = parse_client(R"({"type":"set","style":"band"})");
+  EXPECT_EQ(std::get<Set>(std::get<ClientMessage>(band)).style, "band");
 }
 
 TEST(Message, FaultsSayWhatWasExpected) {
@@ -43,6 +45,9 @@ TEST(Message, FaultsSayWhatWasExpected) {
   EXPECT_EQ(fault_of(R"({"type":"dance"})").code, "unknown_type");
   EXPECT_EQ(fault_of(R"({"type":"set","mode":"sideways"})").message,
             R"("mode" must be "delayed" or "live", found "sideways")");
+  EXPECT_EQ(fault_of(R"({"type":"set","style":"tuba"})").message,
+            R"("style" must be "piano", "band", "strings", found "tuba")");
+  EXPECT_EQ(fault_of(R"({"type":"set","style":3})").code, "bad_value");
   EXPECT_EQ(fault_of(R"({"type":"set","tempo_bpm":1e9})").code, "bad_value");
   EXPECT_EQ(fault_of(R"({"type":"set","beat_sample":18446744073709551615})").code, "bad_value");
   EXPECT_EQ(fault_of(R"({"type":"set","seed":1.5})").code, "bad_value");

@@ -38,6 +38,7 @@ class FakeAccompanist final : public model::Accompanist {
   const model::Timing& last_timing() const override { return timing_; }
   int64_t window_samples() const override { return 10 * model::kSampleRate; }
   std::string_view preset() const override { return "fake"; }
+  bool can_play(model::Ensemble style) const override { return style != model::Ensemble::strings; }
 
  private:
   const Sound sound_;
