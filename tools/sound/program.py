@@ -7,14 +7,10 @@ import subprocess
 import numpy as np
 import soundfile
 
-from sound import spectra
+from sound import Failed, spectra
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "build" / "release" / "bin" / "fastsag"
-
-
-class Failed(Exception):
-    """What it said, for a person."""
 
 
 def call(program: pathlib.Path, *arguments) -> str:

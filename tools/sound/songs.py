@@ -7,9 +7,12 @@ import pathlib
 
 import numpy as np
 
+from sound import Failed
+
 WINDOW_S = 10
 MAJOR = {"maj", "maj6", "maj7", "maj9", "7", "9"}
 MINOR = {"min", "min6", "min7", "min9"}
+NOTE_NAMES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 _LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _SIGNS = {"#": 1, "b": -1}
 
@@ -63,7 +66,14 @@ class Song:
 
     @functools.cached_property
     def data(self) -> dict:
-        return json.loads((self.folder / f"{self.name}.json").read_text())
+        path = self.folder / f"{self.name}.json"
+        try:
+            data = json.loads(path.read_text())
+        except ValueError as error:
+            raise Failed(f"{path} is no JSON ({error}): write it again with tools/make_corpus") from None
+        if missing := [what for what in ("seconds", "melody", "notes", "beats", "chords") if what not in data]:
+            raise Failed(f"{path} has no {', '.join(missing)}: expected a song as tools/make_corpus writes it")
+        return data
 
     @property
     def vocals(self) -> pathlib.Path:
@@ -99,6 +109,16 @@ class Song:
 
     def beats(self, begin: float, end: float) -> np.ndarray:
         return np.array([time for time, _ in self.data["beats"] if begin <= time < end])
+
+    def chords(self) -> list[tuple[float, str]]:
+        """As plans have them: where they change, triads by short names."""
+        changes = []
+        for at, _, name in self.data["chords"]:
+            triad = annotated_triad(name)
+            short = NOTE_NAMES[triad[0]] + "m" * triad[1] if triad else name.replace(":", "")
+            if not changes or changes[-1][1] != short:
+                changes.append((at, short))
+        return changes
 
     def triads(self, begin: float, end: float) -> list[tuple[tuple[float, float], Triad | None]]:
         """((from, to), triad) of every annotated beat that lies wholly within; the triad of its middle."""
