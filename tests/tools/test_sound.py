@@ -114,6 +114,8 @@ class Judging(WithSong):
             self.assertEqual([other for other in ("tempo", *judging.MULTIPLES) if figures[other]], [name])
             self.assertNotIn("phase", figures)
         self.assertEqual(judging.pulse(np.array([]), true)["planF"], 0)
+        moved = np.concatenate([true[:8], true[8:] + .2])  # one interval of 16 is longer
+        self.assertEqual(judging.pulse(moved, true)["steady"], 15 / 16)
 
     def test_the_sound_of_a_chord_is_that_chord(self):
         clip = self.song.clips(1)[0]

@@ -24,9 +24,10 @@ def pulse(beats: np.ndarray, true: np.ndarray) -> dict:
     """What is to be said of beats against the annotated ones."""
     if len(beats) < 3 or len(true) < 3:
         return {"planF": f_measure(beats, true), "tempo": 0., **dict.fromkeys(MULTIPLES, 0.)}
-    times = np.median(np.diff(true)) / np.median(np.diff(beats))  # as fast as the annotated
-    figures = {"planF": f_measure(beats, true), "bpm": 60 / float(np.median(np.diff(beats))),
-               "true_bpm": 60 / float(np.median(np.diff(true)))}
+    period, true_period = (float(np.median(np.diff(ticks))) for ticks in (beats, true))
+    times = true_period / period  # as fast as the annotated
+    figures = {"planF": f_measure(beats, true), "bpm": 60 / period, "true_bpm": 60 / true_period,
+               "steady": float(np.mean(np.abs(np.diff(beats) / period - 1) <= TEMPO_SHARE))}
     for name, multiple in {"tempo": 1, **MULTIPLES}.items():
         figures[name] = float(abs(times / multiple - 1) <= TEMPO_SHARE)
     if figures["tempo"]:
