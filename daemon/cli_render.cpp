@@ -11,6 +11,7 @@
 #include "daemon/durations.h"
 #include "daemon/render.h"
 #include "daemon/sound_file.h"
+#include "model/chord_reader.h"
 
 namespace fastsag::daemon {
 namespace {
@@ -18,7 +19,8 @@ namespace {
 struct Arguments {
   RenderOptions render;
   model::AccompanistOptions model;
-  std::string mode = "delayed", style = "piano";
+  std::string mode = "delayed", style = "piano", key;
+  std::filesystem::path chart;
   bool json = false;
 };
 
@@ -70,11 +72,22 @@ nlohmann::json to_json(const Arguments& arguments, const RenderReport& report) {
           {"window_ms", window_ms}};
 }
 
+void steer(Arguments& arguments) {
+  if (!arguments.key.empty()) {
+    arguments.render.key = model::read_key(arguments.key);
+    if (!arguments.render.key)
+      throw Error("--key \"" + arguments.key + "\" is no key; expected " + std::string(model::kKeysAre));
+  }
+  if (!arguments.chart.empty())
+    arguments.render.chart = std::make_shared<const model::Chart>(model::load_chart(arguments.chart));
+}
+
 void run(Arguments& arguments) {
   try {
     SoundReader probe(arguments.render.voice);
     check_sound_name(arguments.render.mix);
     if (!arguments.render.accompaniment.empty()) check_sound_name(arguments.render.accompaniment);
+    steer(arguments);
   } catch (const Error& error) {
     throw UsageError(error.what());
   }
@@ -86,6 +99,9 @@ void run(Arguments& arguments) {
   arguments.render.style = *model::ensemble_of(arguments.style);
   try {
     model::check_style(*accompanist, arguments.render.style);
+    const RenderOptions& asked = arguments.render;
+    if (!accompanist->has_plan() && (asked.temperature || asked.density || asked.key || asked.chart))
+      throw Error("preset " + std::string(accompanist->preset()) + " " + std::string(model::kNeedsPlan));
   } catch (const Error& error) {
     throw UsageError(error.what());
   }
@@ -124,7 +140,7 @@ void add_render(CLI::App& app) {
       ->check(CLI::Range(0.2, 4.0))
       ->capture_default_str();
   command->add_option("--steps", arguments->model.steps, "Denoiser evaluations; the preset's where not given")
-      ->check(CLI::Range(1, 1000));
+      ->check(CLI::Range(0, 1000));
   command->add_option("--seed", render.room.seed, "Another number, another accompaniment")->capture_default_str();
   command->add_option("--bpm", render.bpm, "The tempo, with a beat at the beginning; heard where not given")
       ->check(CLI::Range(30.0, 300.0));
@@ -132,6 +148,10 @@ void add_render(CLI::App& app) {
       ->check(CLI::Range(0.2, 1.5));
   command->add_option("--density", render.density, "Fewer or more notes than usual: -1 .. 1")
       ->check(CLI::Range(-1.0, 1.0));
+  command->add_option("--key", arguments->key, "A key to stay in, as F#m; heard where not given");
+  command->add_option("--chart", arguments->chart,
+                      "A ChordPro file with bars, whose chords are played; bar 1 is at the beginning with --bpm, else "
+                      "at the first sung note");
   command->add_option("--device", arguments->model.device, "cpu, cuda or cuda:N")->capture_default_str();
   command->add_flag("--json", arguments->json, "Print one JSON object");
   command->callback([arguments] { run(*arguments); });

@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "daemon/mode.h"
+#include "model/chart.h"
 #include "model/ensemble.h"
 #include "model/plan.h"
 
@@ -40,9 +41,15 @@ struct SetDensity {
 struct SetStyle {
   model::Ensemble style;
 };
+struct SetKey {
+  std::optional<model::Chord> key;
+};  // none: what the model hears
+struct SetChart {
+  std::shared_ptr<const model::Chart> chart;
+};  // null: the model's own chords
 
-using Command =
-    std::variant<SetMode, SetGain, SetMute, SetSeed, NextSeed, SetPulse, SetTemperature, SetDensity, SetStyle>;
+using Command = std::variant<SetMode, SetGain, SetMute, SetSeed, NextSeed, SetPulse, SetTemperature, SetDensity,
+                             SetStyle, SetKey, SetChart>;
 
 struct RoomState;
 

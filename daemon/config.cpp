@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <fstream>
 #include <limits>
-#include <set>
+#include <map>
+#include <memory>
 #include <sstream>
 
 #include "daemon/config_keys.h"
@@ -91,25 +92,26 @@ const ConfigKey* find_key(std::string_view section, std::string_view name) {
 struct Reader {
   Config config;
   Errors errors;
-  std::set<std::string> given;  // "section.key"
+  std::map<std::string, int64_t> given;  // "section.key": its line, 0 where it comes from elsewhere
 
   // Empty, or what is wrong.
-  std::string set(std::string_view section, std::string_view name, const toml::node& value) {
+  std::string set(std::string_view section, std::string_view name, const toml::node& value, int64_t line = 0) {
     const std::string label = "[" + std::string(section) + "] " + std::string(name);
     const ConfigKey* key = find_key(section, name);
     if (!key) return label + ": no such key" + suggestion(name, keys_of(section));
     if (!key->set(config, value)) return label + " = " + describe(value) + ": expected " + key->expected;
-    given.insert(std::string(section) + "." + std::string(name));
+    given[std::string(section) + "." + std::string(name)] = line;
     return {};
   }
 
   void section(const std::string& name, const toml::table& table, std::string_view file) {
     for (const auto& [key, value] : table) {
       const std::string inner = name + "." + std::string(key.str());
+      const int64_t line = key.source().begin.line;
       if (value.is_table() && std::ranges::count(sections(), inner) > 0) {
         section(inner, *value.as_table(), file);
-      } else if (const std::string error = set(name, key.str(), value); !error.empty()) {
-        errors.add(file, key.source().begin.line, error);
+      } else if (const std::string error = set(name, key.str(), value, line); !error.empty()) {
+        errors.add(file, line, error);
       }
     }
   }
@@ -156,6 +158,20 @@ struct Reader {
     return set(section, name, toml::value<std::string>(quoted ? value.substr(1, value.size() - 2) : value));
   }
 
+  void read_chart(const std::string& where) {
+    const std::string& file = config.model.chart_file;
+    try {
+      config.model.chart = std::make_shared<const model::Chart>(model::load_chart(file));
+    } catch (const Error& error) {
+      const std::string what = "[model] chart = \"" + file + "\": " + error.what();
+      const int64_t line = given["model.chart"];
+      if (line > 0)
+        errors.add(where, line, what);
+      else
+        errors.add_elsewhere(where, what);
+    }
+  }
+
   // What one key alone cannot tell.
   void finish(const std::string& where) {
     if (!given.contains("engine.reserve_s")) config.engine.reserve_s = config.engine.hop_s + 0.5;
@@ -164,6 +180,7 @@ struct Reader {
           where,
           "[engine] reserve_s = " + std::to_string(config.engine.reserve_s) +
               ": expected hop_s + 0.25 or more, so that one lost window is survived; leave it out for hop_s + 0.5");
+    if (!config.model.chart_file.empty()) read_chart(where);
     const std::string& host = config.server.host;
     if (host != "localhost" && host != "::1" && !host.starts_with("127.") && config.server.token.empty())
       errors.add_elsewhere(
@@ -209,7 +226,11 @@ RoomSettings room_settings(const Config& config) {
           .idle_s = config.engine.idle_s,
           .gain_db = config.engine.accompaniment_gain_db,
           .seed = config.model.seed,
-          .style = config.model.style};
+          .style = config.model.style,
+          .temperature = config.model.temperature,
+          .density = config.model.density,
+          .key = config.model.key,
+          .chart = config.model.chart};
 }
 
 }  // namespace fastsag::daemon

@@ -70,7 +70,12 @@ struct ModelConfig {
   std::string device = "cpu";   // "cpu", "cuda", "cuda:1"
   uint64_t seed = 1;
   model::Ensemble style = model::Ensemble::piano;
-  int steps = 0;    // EDM evaluations; 0: the preset's
+  float temperature = model::Controls{}.temperature;  // of the choice of notes: 0.5 plain .. 1.2 adventurous
+  float density = 0;                                  // fewer or more notes than usual, -1..1
+  std::optional<model::Chord> key;                    // locked
+  std::string chart_file;                             // empty: none
+  std::shared_ptr<const model::Chart> chart;          // what the file says
+  int steps = 0;                                      // EDM evaluations; 0: the preset's
   int threads = 1;  // CPU threads of one window; more only help on idle cores, and hurt on busy ones
 };
 

@@ -7,6 +7,8 @@
 #include <optional>
 #include <sstream>
 
+#include "model/chord_reader.h"
+
 namespace fastsag::daemon {
 namespace {
 
@@ -158,6 +160,19 @@ ConfigKey style_key() {
   return key;
 }
 
+ConfigKey key_key() {
+  ConfigKey key{"model", "key", std::string(model::kKeysAre), {}, {}};
+  key.set = [](Config& config, const toml::node& node) {
+    const auto value = node.value_exact<std::string>();
+    const auto found = value ? model::read_key(*value) : std::nullopt;
+    if (found) config.model.key = found;
+    return found.has_value();
+  };
+  key.get = [](const Config& config) { return config.model.key ? model::chord_name(*config.model.key) : ""; };
+  key.is_text = key.follows_reload = true;
+  return key;
+}
+
 ConfigKey origins_key() {
   using Origins = std::vector<std::string>;
   auto key = key_of<ServerConfig, Origins>(
@@ -227,6 +242,11 @@ std::vector<ConfigKey> make_keys() {
       words("model", model, "device", &ModelConfig::device, "\"cpu\", \"cuda\" or \"cuda:N\"", is_device),
       follows(whole("model", model, "seed", &ModelConfig::seed, 0, std::numeric_limits<int64_t>::max())),
       style_key(),
+      follows(number("model", model, "temperature", &ModelConfig::temperature, 0.2, 1.5)),
+      follows(number("model", model, "density", &ModelConfig::density, -1, 1)),
+      key_key(),
+      follows(
+          words("model", model, "chart", &ModelConfig::chart_file, "the path of a ChordPro file in quotes", not_empty)),
       whole("model", model, "steps", &ModelConfig::steps, 0, 1000),
       whole("model", model, "threads", &ModelConfig::threads, 1, 256),
   };

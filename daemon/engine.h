@@ -66,6 +66,7 @@ class Engine {
   EngineStatus status() const;
   // That the model can play, by name.
   std::vector<std::string> styles() const;
+  bool has_plan() const { return accompanist_.has_plan(); }
   // Not ok when a window is older than it should be.
   Health healthy() const;
 

@@ -66,6 +66,11 @@ void apply(const Config& running, const Config& fresh, Engine& engine) {
       port.send(SetGain{fresh.engine.accompaniment_gain_db});
     if (fresh.model.seed != running.model.seed) port.send(SetSeed{fresh.model.seed});
     if (fresh.model.style != running.model.style) port.send(SetStyle{fresh.model.style});
+    if (fresh.model.temperature != running.model.temperature) port.send(SetTemperature{fresh.model.temperature});
+    if (fresh.model.density != running.model.density) port.send(SetDensity{fresh.model.density});
+    if (fresh.model.key != running.model.key) port.send(SetKey{fresh.model.key});
+    const auto &chart = fresh.model.chart, &old = running.model.chart;  // the file may say something else now
+    if (chart && old ? *chart != *old : chart != old) port.send(SetChart{chart});
   }
 }
 
@@ -88,6 +93,10 @@ int run(const std::string& file, std::span<const std::string> overrides, Config 
   const sigset_t signals = block_signals();
   const auto accompanist = model::load_accompanist(model_options(config.model));
   model::check_style(*accompanist, config.model.style);
+  const ModelConfig& asked = config.model;
+  if (const ModelConfig usual; !accompanist->has_plan() && (asked.temperature != usual.temperature ||
+                                                            asked.density != usual.density || asked.key || asked.chart))
+    spdlog::warn("preset {} {}", accompanist->preset(), model::kNeedsPlan);
   SystemClock clock;
   Engine engine(*accompanist, clock,
                 {.max_batch = std::min(4, config.engine.max_rooms), .max_rooms = config.engine.max_rooms});

@@ -22,6 +22,8 @@ struct RenderOptions {
   std::filesystem::path plan;                 // chords and notes as JSON; empty: not written
   RoomSettings room;                          // its sample_rate is ignored: the recording's, or 48 kHz
   std::optional<float> temperature, density;  // model::Controls
+  std::optional<model::Chord> key;
+  std::shared_ptr<const model::Chart> chart;
   model::Ensemble style = model::Ensemble::piano;
   std::optional<double> bpm;                  // beats at a steady tempo from the beginning
   std::function<void(double done)> progress;  // 0..1

@@ -14,6 +14,7 @@
 #include "daemon/mode.h"
 #include "daemon/room_output.h"
 #include "daemon/voice_input.h"
+#include "model/accompanist.h"
 #include "model/plan.h"
 
 namespace fastsag::daemon {
@@ -28,6 +29,9 @@ struct RoomSettings {
   float gain_db = 0;
   uint64_t seed = 1;
   model::Ensemble style = model::Ensemble::piano;
+  float temperature = model::Controls{}.temperature, density = 0;
+  std::optional<model::Chord> key;
+  std::shared_ptr<const model::Chart> chart;
 };
 
 // A window was written: what is going to be played.
@@ -47,11 +51,11 @@ struct RoomStatus {
   bool idle = true;
   bool muted = false;
   uint64_t seed = 1;
+  model::Ensemble style = model::Ensemble::piano;
   float gain_db = 0;
   int64_t voice_head = 0;       // song position, room rate
   double delay_ms = 0;          // delayed: newest voice to the accompaniment due now; 0 in live
   double lead_ms = 0;           // live: newest voice to the begin of the next slice; 0 in delayed
-  model::Ensemble style = model::Ensemble::piano;
   int64_t windows = 0;          // written in time
   int64_t dropped = 0;          // came too late
   int64_t errors = 0;           // generate() threw

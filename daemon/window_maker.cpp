@@ -32,6 +32,10 @@ WindowMaker::WindowMaker(RoomState& room, int64_t window_samples, double generat
     : room_(room), slices_(slice_settings(room.settings)), voice_(room, window_samples), schedule_(slices_) {
   controls_.seed = room.seed;
   controls_.style = room.settings.style;
+  controls_.temperature = room.settings.temperature;
+  controls_.density = room.settings.density;
+  controls_.key = room.settings.key;
+  controls_.chart = room.settings.chart;
   start_song(room.song());
   follow_delay(generation_s, true);
 }
@@ -94,15 +98,17 @@ void WindowMaker::take_commands() {
       controls_.temperature = temperature->temperature;
     if (const auto* density = std::get_if<SetDensity>(&command)) controls_.density = density->density;
     if (const auto* style = std::get_if<SetStyle>(&command)) controls_.style = style->style;
+    if (const auto* key = std::get_if<SetKey>(&command)) controls_.key = key->key;
+    if (const auto* chart = std::get_if<SetChart>(&command)) controls_.chart = chart->chart;
   }
   room_.seed = controls_.seed;
+  room_.style = controls_.style;
 }
 
 void WindowMaker::set_mode(Mode mode) {
   if (mode == room_.mode) return;
   room_.expected_from = RoomState::kNever;
   resume_ = true;
-  room_.style = controls_.style;
   room_.mode = mode;
 }
 

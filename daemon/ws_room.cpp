@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "dsp/error.h"
+#include "model/chord_reader.h"
 #include "protocol/frame.h"
 
 namespace fastsag::daemon {
@@ -21,7 +23,23 @@ void WsRoom::apply(const protocol::Start& start) {
   room->voice().restart(0);
 }
 
-void WsRoom::apply(const protocol::Set& set) {
+std::optional<protocol::Fault> WsRoom::apply(const protocol::Set& set) {
+  static_assert(protocol::kMaxChartBytes == model::Chart::kMostBytes);
+  if (!has_plan && (set.temperature || set.density || set.key || set.chart))
+    return protocol::Fault{"bad_value", "preset " + preset + " " + std::string(model::kNeedsPlan)};
+  SetKey key;
+  SetChart chart;
+  if (set.key && !set.key->empty() && !(key.key = model::read_key(*set.key)))
+    return protocol::Fault{"bad_value",
+                           "\"key\" must be " + std::string(model::kKeysAre) + ", found \"" + *set.key + "\""};
+  try {
+    if (set.chart && !set.chart->empty())
+      chart.chart = std::make_shared<const model::Chart>(model::read_chart(*set.chart));
+  } catch (const Error& error) {
+    return protocol::Fault{"bad_value", error.what()};
+  }
+  if (set.key) commands.send(key);
+  if (set.chart) commands.send(chart);
   if (set.mode) commands.send(SetMode{*set.mode});
   if (set.seed) commands.send(SetSeed{*set.seed});
   if (set.accompaniment_gain_db) commands.send(SetGain{static_cast<float>(*set.accompaniment_gain_db)});
@@ -36,6 +54,7 @@ void WsRoom::apply(const protocol::Set& set) {
     pulse_.confidence = 1;
     commands.send(SetPulse{pulse_.period > 0 ? std::optional(pulse_) : std::nullopt});
   }
+  return std::nullopt;
 }
 
 void WsRoom::publish(Transport& transport) {

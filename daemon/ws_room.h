@@ -25,6 +25,7 @@ struct WsRoom {
   double hop_s;
   std::string preset;
   std::vector<std::string> styles;  // that the model can play
+  bool has_plan = true;             // that key, chart, temperature and density steer
   bool ours;  // else the stage's: its singer stands at the sound card, and it is not ours to close
   CommandPort commands;
   std::unique_ptr<RoomOutput> output;
@@ -36,7 +37,8 @@ struct WsRoom {
 
   // What `start` and `set` ask for.
   void apply(const protocol::Start& start);
-  void apply(const protocol::Set& set);
+  // A set with a key or chart that is none changes nothing: the answer says why.
+  std::optional<protocol::Fault> apply(const protocol::Set& set);
   // Frames that are due, encoded once; to every session's queue, and on.
   void publish(Transport& transport);
   void send_all(Transport& transport, const std::string& text) const;

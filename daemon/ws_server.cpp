@@ -126,16 +126,12 @@ class WsServer::Hall {
     if (entry) return entry;
     const bool ours = !engine_.find_room(name);
     try {
-      auto room = engine_.open_room(name, {.mode = config_.engine.mode,
-                                           .hop_s = config_.engine.hop_s,
-                                           .context_s = config_.engine.context_s,
-                                           .reserve_s = config_.engine.reserve_s,
-                                           .idle_s = config_.engine.idle_s,
-                                           .gain_db = config_.engine.accompaniment_gain_db,
-                                           .seed = config_.model.seed,
-                                           .style = config_.model.style});
+      RoomSettings settings = room_settings(config_);
+      settings.sample_rate = RoomSettings{}.sample_rate;  // the sound card's is its own affair
+      auto room = engine_.open_room(name, settings);
       entry = std::make_shared<WsRoom>(std::move(room), config_.engine.hop_s, config_.model.preset, ours);
       entry->styles = engine_.styles();
+      entry->has_plan = engine_.has_plan();
     } catch (...) {
       rooms_.erase(name);
       throw;
@@ -182,7 +178,7 @@ class WsServer::Hall {
                                                                        "\"; hello.styles names what it can")));
         return;
       }
-      session.room->apply(*set);
+      if (const auto wrong = session.room->apply(*set)) transport_->send_text(id, protocol::to_json(*wrong));
     } else {
       session.voice_rate.reset();  // stop: the song is over, the room stays
       session.room->room->voice().restart(0);

@@ -24,6 +24,11 @@
 
 namespace fastsag::model {
 
+// Said where somebody steers what has_plan() denies.
+inline constexpr std::string_view kNeedsPlan =
+    "plays without a plan of chords and notes, so key, chart, temperature and density change nothing; expected preset "
+    "lite for them";
+
 // What a person can set while it plays.
 struct Controls {
   uint64_t seed = 1;
@@ -31,7 +36,8 @@ struct Controls {
   float temperature = 0.95f;   // of note sampling: 0.5 plain .. 1.2 adventurous
   float density = 0;           // onsets a step relative to usual, -1..1; 0 = usual
   std::optional<Chord> key;    // locked: chords and notes outside it are not chosen
-  std::shared_ptr<const Chart> chart;  // its chords in place of the model's; null: none (model/lite/steering.h: its time)
+  std::shared_ptr<const Chart>
+      chart;  // its chords in place of the model's; null: none (model/lite/steering.h: its time)
   Ensemble style = Ensemble::piano;
 };
 

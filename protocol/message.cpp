@@ -53,6 +53,15 @@ class Fields {
     for (const auto& name : kStyles) wanted += (wanted.empty() ? "\"" : ", \"") + std::string(name) + "\"";
     return complain(key, wanted, *value);
   }
+  // null takes back what was set: an empty text.
+  std::optional<std::string> text(const char* key, size_t most) {
+    const auto value = object_.find(key);
+    if (value == object_.end()) return std::nullopt;
+    if (value->is_null()) return "";
+    if (value->is_string())
+      if (auto text = value->get<std::string>(); text.size() <= most) return text;
+    return complain(key, "a text of at most " + std::to_string(most) + " bytes, or null", *value);
+  }
   const std::optional<Fault>& fault() const { return fault_; }
   const json* find(const char* key) const {
     const auto it = object_.find(key);
@@ -97,6 +106,8 @@ Set parse_set(Fields& fields) {
   set.temperature = fields.number("temperature", 0.2, 1.5);
   set.density = fields.number("density", -1, 1);
   set.style = fields.style("style");
+  set.key = fields.text("key", kMaxKeyBytes);
+  set.chart = fields.text("chart", kMaxChartBytes);
   return set;
 }
 

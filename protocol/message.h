@@ -18,6 +18,8 @@ namespace fastsag::protocol {
 
 inline constexpr std::string_view kSubprotocol = "fastsag.v1";
 
+inline constexpr size_t kMaxKeyBytes = 16, kMaxChartBytes = 32 * 1024;
+
 // Who plays.
 inline constexpr std::array<std::string_view, 3> kStyles = {"piano", "band", "strings"};
 
@@ -37,6 +39,8 @@ struct Set {
   std::optional<int64_t> beat_sample;  // position of one beat, in samples of the room's rate
   std::optional<double> temperature;   // 0.2..1.5
   std::optional<double> density;       // -1..1
+  std::optional<std::string> key;      // "F#m"; "" (null on the wire) gives it back to the model
+  std::optional<std::string> chart;    // ChordPro text; "" (null) gives the chords back
   std::optional<std::string> style;    // one of kStyles
 };
 struct Stop {};
@@ -60,11 +64,11 @@ struct Hello {
   double window_s = 10, hop_s = 1;
   std::string preset;
   std::vector<std::string> styles;  // that the preset can play
+  std::string style = "piano";      // that is played now
 };
 struct Status {
   Mode mode = Mode::delayed;
   double lead_ms = 0, delay_ms = 0, generate_p95_ms = 0;
-  std::string style = "piano";      // that is played now
   int64_t windows = 0, stale = 0, gaps = 0, dropped = 0, lost_frames = 0;
   double level_db = -120, accompaniment_level_db = -120;
   int listeners = 0;

@@ -61,13 +61,15 @@ const Chord* chord_at(const Plan* plan, int64_t position) {
   return next == plan->chords.begin() ? nullptr : &*std::prev(next);
 }
 
-// What a chart says of the window's beats; null where there is none, or the beat was played.
+// What a chart says of the window's beats; null where there is none, or the beat was played with a chord.
 std::vector<const Chord*> charted_beats(const SemanticInput& in, const Grid& grid) {
   std::vector<const Chord*> charted(kWindowBeats, nullptr);
   if (!in.controls.chart || !in.pulse.number) return charted;
-  for (int beat = 0; beat < kWindowBeats; ++beat)
-    if (grid.position((beat + 0.5) * kStepsPerBeat) >= in.known_end)
-      charted[static_cast<size_t>(beat)] = &in.controls.chart->at(*in.pulse.number + grid.first_beat + beat);
+  for (int beat = 0; beat < kWindowBeats; ++beat) {
+    const Chord& chord = in.controls.chart->at(*in.pulse.number + grid.first_beat + beat);
+    const bool played = grid.position((beat + 0.5) * kStepsPerBeat) < in.known_end;
+    if (!played || chord.quality == Quality::none) charted[static_cast<size_t>(beat)] = &chord;
+  }
   return charted;
 }
 
@@ -170,10 +172,13 @@ std::optional<Chord> key_of(const StepWindow& window, std::span<const StepChord>
   return best;
 }
 
-// Steps from one on that a note may last: at most `length`, and not into a beat where a chart has no chord.
-double until_silence(std::span<const StepChord> chords, int begin, double length) {
-  for (int step = begin; step < begin + length && step < std::ssize(chords); ++step)
-    if (chords[static_cast<size_t>(step)].quality == Quality::none) return step - begin;
+// Steps from one on that a note may last: at most `length`, and not into a beat where a chart has no chord, though that
+// may lie beyond the window.
+double until_silence(const SemanticInput& in, const Grid& grid, int begin, double length) {
+  if (!in.controls.chart || !in.pulse.number) return length;
+  const int64_t first = *in.pulse.number + grid.first_beat;
+  for (int step = begin; step < begin + length; ++step)
+    if (in.controls.chart->at(first + step / kStepsPerBeat).quality == Quality::none) return step - begin;
   return length;
 }
 
@@ -229,7 +234,7 @@ Plan LiteSemantic::plan(const SemanticInput& asked) {
         note_conditions(window, chords, style), chords, prefix, prefix_begin, begin, end, positions,
         {in.controls.seed, in.controls.temperature, 0.95f}, sung_steps(window), allowed);
     for (const ScoreNote& note : written) {
-      const double length = until_silence(chords, note.step, kLengths[static_cast<size_t>(note.length)]);
+      const double length = until_silence(in, grid, note.step, kLengths[static_cast<size_t>(note.length)]);
       if (length <= 0) continue;
       const int64_t onset = grid.position(note.step), gap = kSampleRate / 200;
       const int64_t release = std::max(onset + 6 * gap, grid.position(note.step + length) - gap);

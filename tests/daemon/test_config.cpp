@@ -3,10 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <random>
 
 #include "dsp/error.h"
 #include "tests/support/error_of.h"
+#include "tests/support/scratch.h"
 
 namespace fastsag::daemon {
 namespace {
@@ -108,6 +110,29 @@ TEST(Config, OverridesWinAndAreCheckedAlike) {
   EXPECT_THAT(errors, HasSubstr("--set nonsense: expected section.key=value"));
   EXPECT_THAT(errors, HasSubstr("--set engine.hop_s=fast: [engine] hop_s = \"fast\": expected a number from 0.2 to 4"));
   EXPECT_THAT(errors, HasSubstr("[audoi]: no such section; did you mean audio?"));
+}
+
+TEST(Config, KeyAndChartAreReadAndTheirErrorsHaveALine) {
+  const test::Scratch folder;
+  const std::string song = (folder / "song.cho").string();
+  std::ofstream(song) << "{key: Am}\n| Am | F |\n";
+  const auto with = [](const std::string& chart) { return "[model]\nkey = \"F#m\"\nchart = \"" + chart + "\"\n"; };
+  const Config config = parse_config(with(song), "stage.toml");
+  const RoomSettings settings = room_settings(config);
+  ASSERT_TRUE(settings.key && settings.chart);
+  EXPECT_EQ(model::chord_name(*settings.key), "F#m");
+  EXPECT_EQ(settings.chart->beats.size(), 8u);
+
+  std::ofstream(song) << "| Am | Hm |\n";
+  EXPECT_THAT(errors_of(with(song)), testing::StartsWith("stage.toml:3: [model] chart = \"" + song +
+                                                         "\": song.cho:1:8: \"Hm\" is no chord; expected A to G"));
+  EXPECT_THAT(errors_of(with("none.cho")),
+              HasSubstr("stage.toml:3: [model] chart = \"none.cho\": cannot read the chart"));
+  EXPECT_THAT(errors_of("", {"model.chart=none.cho"}), HasSubstr("[model] chart = \"none.cho\": cannot read"));
+  EXPECT_THAT(errors_of("[model]\nkey = \"H\"\ntemperature = 9\ndensity = \"much\"\n"),
+              testing::AllOf(HasSubstr("stage.toml:2: [model] key = \"H\": expected A to G with # or b"),
+                             HasSubstr("stage.toml:3: [model] temperature = 9.0: expected a number from 0.2 to 1.5"),
+                             HasSubstr("stage.toml:4: [model] density = \"much\": expected a number from -1 to 1")));
 }
 
 TEST(Config, AnythingButLoopbackNeedsAToken) {

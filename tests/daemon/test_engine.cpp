@@ -279,6 +279,9 @@ TEST(Engine, CommandsReachTheModel) {
   EXPECT_TRUE(port.send(SetPulse{model::Pulse{12000, 0, 4, 0, 1}}));
   EXPECT_TRUE(port.send(SetDensity{0.5f}));
   EXPECT_TRUE(port.send(SetStyle{model::Ensemble::band}));
+  EXPECT_TRUE(port.send(SetKey{model::Chord{0, 9, model::Quality::minor, 1}}));
+  const auto chart = std::make_shared<const model::Chart>(model::read_chart("| Am | F |"));
+  EXPECT_TRUE(port.send(SetChart{chart}));
   stage.sing(3);
   const auto controls = stage.accompanist.seen().back().controls;
   EXPECT_EQ(controls.seed, 42u);
@@ -286,6 +289,9 @@ TEST(Engine, CommandsReachTheModel) {
   EXPECT_DOUBLE_EQ(controls.pulse->tempo_bpm(), 120);
   EXPECT_FLOAT_EQ(controls.density, 0.5f);
   EXPECT_EQ(controls.style, model::Ensemble::band);
+  ASSERT_TRUE(controls.key);
+  EXPECT_EQ(model::chord_name(*controls.key), "Am");
+  EXPECT_EQ(controls.chart, chart);
   EXPECT_EQ(stage.room->status().style, model::Ensemble::band);
   EXPECT_EQ(stage.room->status().seed, 42u);
 }

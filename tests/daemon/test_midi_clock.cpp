@@ -50,6 +50,32 @@ TEST(MidiClock, KnowsTheBeatAfterOneAndItIsWhereStartWas) {
   EXPECT_EQ(pulse->confidence, 1);
 }
 
+double beats_since_bar_one(const model::Pulse& pulse, double position) {
+  return static_cast<double>(pulse.number.value_or(-1000)) + (position - pulse.origin) / pulse.period;
+}
+
+TEST(MidiClock, CountsBeatsFromTheStartOrTheSongPosition) {
+  MidiClock clock;
+  Machine machine{.bpm = 120};
+  machine.run(clock, 7);
+  machine.start(clock);
+  machine.run(clock, 24 * 10);
+  EXPECT_NEAR(beats_since_bar_one(*clock.pulse(machine.time), machine.time), 10, 1e-6);
+  const model::Pulse before = *clock.pulse(machine.time);
+  clock.stop();
+  clock.song_position(4 * 33);  // 16ths
+  clock.resume();
+  machine.run(clock, 24);
+  EXPECT_NEAR(beats_since_bar_one(*clock.pulse(machine.time), machine.time), 34, 1e-6);
+  EXPECT_TRUE(differ(before, *clock.pulse(machine.time), machine.time)) << "the same beats, counted otherwise";
+}
+
+TEST(TapTempo, CountsBeatsFromTheFirstTap) {
+  TapTempo taps;
+  for (int tap = 0; tap < 40; ++tap) taps.tap(100 + 12000.0 * tap);
+  EXPECT_NEAR(beats_since_bar_one(*taps.pulse(), 100), 0, 1e-6);
+}
+
 // Late ticks, uniform over J: standard deviation J / sqrt(12). The line through n of them ends within 2 sd / sqrt(n),
 // and its slope is within sd * sqrt(12 / n^3); five times these is never.
 TEST(MidiClock, SmoothsJitterAtAnyTempo) {

@@ -155,6 +155,49 @@ TEST_F(WsServerTest, BadInputGetsOneClearAnswerAndTheRoomGoesOn) {
   EXPECT_LE(errors, 5) << "a flood of bad frames is answered once a second";
 }
 
+TEST_F(WsServerTest, KeyAndChartReachTheModelAndStayWhenTheSingerComesBack) {
+  start();
+  auto client = std::make_unique<WsClient>(url());
+  client->wait_type("hello");
+  const auto refused = [&](const json& fields) {
+    json message = fields;
+    message["type"] = "set";
+    client->send_text(message.dump());
+    const json error = json::parse(client->wait_type("error"));
+    EXPECT_EQ(error["code"], "bad_value");
+    return error["message"].get<std::string>();
+  };
+  EXPECT_EQ(refused({{"key", "H"}}).substr(0, 28), "\"key\" must be A to G with #");
+  EXPECT_EQ(refused({{"chart", "[C]no bars"}}).substr(0, 41), "chart:1:1: chords over words, but no bars");
+  EXPECT_EQ(refused({{"key", "Am"}, {"chart", "| C | X |"}}).substr(0, 26), "chart:1:7: \"X\" is no chord");
+  client->send_text(json{{"type", "set"}, {"key", "Bbm"}, {"chart", "| Bbm | Gb |"}}.dump());
+  client.reset();
+  client = std::make_unique<WsClient>(url());
+  client->wait_type("hello");
+  client->send_text(R"({"type":"start","sample_rate":48000})");
+  sing(*client, 0, 4);
+  client->wait_type("plan");
+  const auto controls = model_.seen().back().controls;
+  ASSERT_TRUE(controls.key && controls.chart);
+  EXPECT_EQ(model::chord_name(*controls.key), "Bbm");
+  EXPECT_EQ(model::chord_name(controls.chart->at(4)), "F#");
+  client->send_text(R"({"type":"set","key":null,"chart":null})");
+  sing(*client, 4, 8);
+  for (int i = 0; i < 8 && model_.seen().back().controls.chart; ++i) client->wait_type("plan");
+  EXPECT_FALSE(model_.seen().back().controls.key || model_.seen().back().controls.chart);
+}
+
+TEST_F(WsServerTest, APresetWithoutAPlanSaysThatItCannotBeSteered) {
+  model_.plan_less(true);
+  start();
+  WsClient client(url());
+  client.wait_type("hello");
+  client.send_text(R"({"type":"set","density":0.5})");
+  const json error = json::parse(client.wait_type("error"));
+  EXPECT_EQ(error["code"], "bad_value");
+  EXPECT_NE(error["message"].get<std::string>().find("plays without a plan of chords and notes"), std::string::npos);
+}
+
 TEST_F(WsServerTest, ARoomHasOneSinger) {
   start();
   WsClient first(url("?room=x"));

@@ -54,6 +54,16 @@ TEST(ChordPath, ChordsThatWerePlayedStay) {
     EXPECT_THAT(path.triads[beat], testing::AllOf(testing::Ge(0), testing::Lt(kTriads)));
 }
 
+TEST(ChordPath, FreeBeatsHaveAllowedTriadsOnly) {
+  Chance chance({8});
+  const auto log_p = random_log_p(24 * 4, chance);
+  std::vector<int> held(24, -1);
+  held[0] = held[10] = 5;
+  const auto path = chord_path(log_p, 4, held, {.change = 0, .allowed = 1u << 2 | 1u << 17});
+  for (size_t beat = 0; beat < 24; ++beat)
+    EXPECT_THAT(path.triads[beat], held[beat] >= 0 ? testing::AnyOf(5, 5) : testing::AnyOf(2, 17)) << beat;
+}
+
 TEST(ChordPath, OneDoubtfulBeatIsNoChange) {
   std::vector<float> log_p(8 * kTriads, std::log(0.3f / 22));
   for (size_t beat = 0; beat < 8; ++beat) {

@@ -7,6 +7,9 @@
 #include <array>
 #include <cmath>
 
+#include "model/chord_reader.h"
+#include "model/lite/steering.h"
+
 namespace fastsag::model {
 namespace {
 
@@ -115,6 +118,88 @@ TEST(LiteSemantic, HearsTheKey) {
   ASSERT_TRUE(plan.key.has_value());
   EXPECT_EQ(chord_name(*plan.key), "C");
   EXPECT_GT(plan.key->confidence, 0.5f);
+}
+
+// A song of 24 s, window by window as the engine asks for it; the last plan of every place.
+Plan perform(LiteSemantic& semantic, const Controls& controls, const Pulse& pulse) {
+  const auto melody = tune(24 * kSecond);
+  constexpr int64_t kHop = 2 * kSecond;
+  Plan song, last;
+  for (int64_t known = 0; known < 20 * kSecond; known += kHop) {
+    SemanticInput in = input(melody);
+    in.voice_begin = std::max<int64_t>(0, known - 8 * kSecond);
+    in.voice_end = known + kHop;
+    std::vector<dsp::MelodyNote> heard;
+    for (const auto& note : melody)
+      if (note.onset >= in.voice_begin && note.release <= in.voice_end) heard.push_back(note);
+    in.melody = heard;
+    in.pulse = pulse;
+    in.known_end = known;
+    in.write_end = known + kHop + kSecond / 2;
+    in.past = known > 0 ? &last : nullptr;
+    in.controls = controls;
+    last = semantic.plan(in);
+    song.key = last.key;
+    for (const Note& note : last.notes)
+      if (note.onset >= known && note.onset < known + kHop) song.notes.push_back(note);
+    while (!song.chords.empty() && song.chords.back().from >= known) song.chords.pop_back();
+    for (const Chord& chord : last.chords)
+      if (song.chords.empty() || chord.from > song.chords.back().from) song.chords.push_back(chord);
+  }
+  return song;
+}
+
+Chord sounding(const Plan& plan, int64_t position) {
+  const auto next = std::ranges::upper_bound(plan.chords, position, {}, &Chord::from);
+  return next == plan.chords.begin() ? Chord{} : *std::prev(next);
+}
+
+TEST(LiteSemantic, PlaysTheChartFromItsFirstBarOn) {
+  LiteSemantic semantic = untrained();
+  Controls controls;
+  controls.chart = std::make_shared<const Chart>(read_chart("{time: 3/4}\n| F#m | B C#7 . | N.C. | Eb |"));
+  controls.pulse = {.period = kBeat, .origin = 5000, .confidence = 1};
+  const Plan song = perform(semantic, controls, *controls.pulse);
+  EXPECT_GT(song.notes.size(), 20u);
+  int right = 0, all = 0, silent = 0;
+  for (int64_t beat = 3; beat < 32; ++beat, ++all) {  // the tune begins at beat 1.3
+    const auto middle = static_cast<int64_t>(5000 + (static_cast<double>(beat) + 0.5) * kBeat);
+    const Chord found = sounding(song, middle), wanted = controls.chart->at(beat);
+    right += found.root == wanted.root && found.quality == wanted.quality;
+    EXPECT_TRUE(found.quality == Quality::none || found.confidence == 1);
+    if (wanted.quality != Quality::none) continue;
+    for (const Note& note : song.notes) {
+      silent += std::abs(note.onset - middle) < static_cast<int64_t>(kBeat / 2) - 1;
+      silent += note.onset < middle && note.release > middle;
+    }
+  }
+  EXPECT_EQ(right, all);
+  EXPECT_EQ(silent, 0) << "notes where the chart has no chord";
+}
+
+TEST(LiteSemantic, StaysInALockedKeyWhateverIsSung) {
+  LiteSemantic semantic = untrained();
+  for (const char* name : {"F#", "C#m"}) {
+    Controls controls;
+    controls.key = read_key(name);
+    const Plan song = perform(semantic, controls, {.period = kBeat, .origin = 5000});
+    EXPECT_EQ(song.key, controls.key);
+    EXPECT_EQ(song.key->confidence, 1);
+    int chords = 0;
+    for (const Chord& chord : song.chords)
+      if (chord.quality != Quality::none) {
+        EXPECT_TRUE(triads_of(*controls.key) >> triad_index({chord.root, chord.quality}) & 1) << chord_name(chord);
+        ++chords;
+      }
+    EXPECT_GT(chords, 0);
+    size_t in_key = 0;
+    for (const Note& note : song.notes) {
+      const Chord chord = sounding(song, note.onset);
+      in_key += pitch_classes(*controls.key, {chord.root, chord.quality}) >> note.pitch % 12 & 1;
+    }
+    EXPECT_GT(song.notes.size(), 20u);
+    EXPECT_EQ(in_key, song.notes.size()) << name;
+  }
 }
 
 }  // namespace

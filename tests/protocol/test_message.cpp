@@ -37,6 +37,22 @@ TEST(Message, SetTakesOnlyWhatIsThere) {
   EXPECT_EQ(std::get<Set>(std::get<ClientMessage>(band)).style, "band");
 }
 
+TEST(Message, KeyAndChartAreTakenBackByNull) {
+  const auto set_of = [](std::string_view text) { return std::get<Set>(std::get<ClientMessage>(parse_client(text))); };
+  EXPECT_FALSE(set_of(R"({"type":"set"})").key || set_of(R"({"type":"set"})").chart);
+  const Set given = set_of(R"({"type":"set","key":"F#m","chart":"| C |\n"})");
+  EXPECT_EQ(given.key, "F#m");
+  EXPECT_EQ(given.chart, "| C |\n");
+  const Set back = set_of(R"({"type":"set","key":null,"chart":null})");
+  EXPECT_EQ(back.key, "");
+  EXPECT_EQ(back.chart, "");
+  EXPECT_EQ(set_of(json{{"type", "set"}, {"chart", std::string(kMaxChartBytes, ' ')}}.dump()).chart->size(),
+            kMaxChartBytes);
+  EXPECT_EQ(fault_of(json{{"type", "set"}, {"chart", std::string(kMaxChartBytes + 1, ' ')}}.dump()).code, "bad_value");
+  EXPECT_EQ(fault_of(R"({"type":"set","key":5})").message,
+            "\"key\" must be a text of at most 16 bytes, or null, found 5");
+}
+
 TEST(Message, FaultsSayWhatWasExpected) {
   EXPECT_EQ(fault_of("{").code, "bad_message");
   EXPECT_EQ(fault_of("[]").code, "bad_message");

@@ -28,6 +28,7 @@ class FakeAccompanist final : public model::Accompanist {
   // Each generate() moves the clock by so much.
   void take(daemon::Nanoseconds duration) { duration_ns_ = duration.count(); }
   void fail(bool fails) { fails_ = fails; }
+  void plan_less(bool is) { has_plan_ = !is; }
   // Called on the generation thread, before anything else.
   std::function<void()> on_generate;
   std::vector<Seen> seen() const;
@@ -38,13 +39,14 @@ class FakeAccompanist final : public model::Accompanist {
   const model::Timing& last_timing() const override { return timing_; }
   int64_t window_samples() const override { return 10 * model::kSampleRate; }
   std::string_view preset() const override { return "fake"; }
+  bool has_plan() const override { return has_plan_; }
   bool can_play(model::Ensemble style) const override { return style != model::Ensemble::strings; }
 
  private:
   const Sound sound_;
   FakeClock* const clock_;
   std::atomic<int64_t> duration_ns_{0};
-  std::atomic<bool> fails_{false};
+  std::atomic<bool> fails_{false}, has_plan_{true};
   int max_batch_ = 0;
   model::Timing timing_;
   mutable std::mutex mutex_;
