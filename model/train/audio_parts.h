@@ -4,25 +4,18 @@
 //
 // Losses. prior: MSE + .1 L1 + .5 MSE of the templates alone; the paper's -ln N(y; mu, 1) is half the first term plus a
 // constant, so both have the same minimum. diffusion: EDM's weighted MSE, residual form, mu detached. magnitude: what
-// an ear would notice first at each level: quiet bins by their logarithm, loud ones by their share.
+// an ear would notice first at each level: quiet bins by their logarithm, loud ones by their share. The last two learn
+// from mixes of what the corpus holds.
 #include <memory>
 
 #include "model/edm.h"
-#include "model/ensemble.h"
 #include "model/nn/denoiser.h"
 #include "model/nn/magnitude_net.h"
 #include "model/nn/note_renderer.h"
-#include "model/train/audio_corpus.h"
+#include "model/train/mixes.h"
 #include "model/train/part.h"
 
 namespace fastsag::model {
-
-struct AudioSplits {
-  AudioCorpus train, validate;
-  explicit AudioSplits(const std::filesystem::path& folder, const std::string& instrument = "piano")
-      : train(folder, "train", instrument), validate(folder, "validate", instrument) {}
-};
-using SharedAudio = std::shared_ptr<const AudioSplits>;  // one a process: all parts read the same songs
 
 class PriorPart : public NetPart<NoteRenderer, AudioSplits> {
  public:
@@ -36,23 +29,32 @@ class PriorPart : public NetPart<NoteRenderer, AudioSplits> {
   std::map<std::string, double> validate() override;
 };
 
-class DiffusionPart : public NetPart<Denoiser, AudioSplits> {
+class DiffusionPart : public NetPart<Denoiser, Mixes> {
  public:
-  // The renderer is used as it is, and never changed: load it, or share PriorPart's.
-  DiffusionPart(SharedAudio audio, NoteRenderer renderer, EdmOptions edm = lite_edm_options(), int64_t batch = 8)
-      : NetPart("diffusion", std::move(audio), batch), renderer_(std::move(renderer)), edm_(edm) {}
+  // Renderers by channel are used as they are, and never changed: load them, or share PriorPart's.
+  using Renderers = std::map<int, NoteRenderer>;
+  DiffusionPart(std::shared_ptr<const Mixes> mixes, Renderers renderers, EdmOptions edm = lite_edm_options(),
+                int64_t batch = 8)
+      : NetPart("diffusion", std::move(mixes), batch), renderers_(std::move(renderers)), edm_(edm) {}
   PartOptions options() const override;
   torch::Tensor loss(const BatchKey& key, std::map<std::string, double>& figures) override;
   std::map<std::string, double> validate() override;
 
  private:
-  NoteRenderer renderer_;
+  struct Batch {
+    torch::Tensor mu, mel;  // [B][T][100]
+  };
+  Batch draw(bool training, Chance& chance, int64_t count, std::optional<Ensemble> ensemble);
+  void measure(Ensemble ensemble, std::map<std::string, double>& figures);
+
+  Renderers renderers_;
   EdmOptions edm_;
 };
 
-class MagnitudePart : public NetPart<MagnitudeNet, AudioSplits> {
+class MagnitudePart : public NetPart<MagnitudeNet, Mixes> {
  public:
-  explicit MagnitudePart(SharedAudio audio, int64_t batch = 12) : NetPart("magnitude", std::move(audio), batch) {}
+  explicit MagnitudePart(std::shared_ptr<const Mixes> mixes, int64_t batch = 12)
+      : NetPart("magnitude", std::move(mixes), batch) {}
   PartOptions options() const override;
   torch::Tensor loss(const BatchKey& key, std::map<std::string, double>& figures) override;
   std::map<std::string, double> validate() override;

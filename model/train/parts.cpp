@@ -18,25 +18,44 @@ class Workshop {
   const std::filesystem::path& folder() const { return corpus_; }
   SharedScores scores() { return scores_ ? scores_ : scores_ = load_scores(corpus_); }
   SharedAudio audio() { return audio_ ? audio_ : audio_ = std::make_shared<AudioSplits>(corpus_); }
-
-  // The denoiser refines what the renderer makes: the one in training, else one that was released.
-  NoteRenderer renderer() {
-    if (renderer_) return renderer_;
-    if (config_.start.empty()) {
-      throw Error("part diffusion needs part prior: train it too (before it in `parts`), or give --start WEIGHTS");
-    }
-    renderer_ = NoteRenderer();
-    load_module(*renderer_, config_.start, "prior");
-    return renderer_;
+  std::shared_ptr<const Mixes> mixes() {
+    return mixes_ ? mixes_ : mixes_ = std::make_shared<Mixes>(audio(), further());
   }
-  void set_renderer(NoteRenderer renderer) { renderer_ = std::move(renderer); }
+  // Of kFurtherInstruments, in that order.
+  const std::vector<SharedAudio>& further() {
+    if (further_.empty()) further_ = further_stems(corpus_);
+    return further_;
+  }
+
+  // The denoiser refines what renderers make: those in training, else those that were released.
+  DiffusionPart::Renderers renderers() {
+    if (renderers_.contains(kPianoChannel) || !config_.start.empty()) {
+      load_renderer(kPianoChannel, "prior", NoteRendererImpl::kChannels);
+      for (size_t i = 0; i < further().size(); ++i)
+        if (further()[i])
+          load_renderer(kFurtherInstruments[i].channel, "prior_" + std::string(kFurtherInstruments[i].name),
+                        NoteRendererImpl::kSmallChannels);
+      return renderers_;
+    }
+    throw Error("part diffusion needs part prior: train it too (before it in `parts`), or give --start WEIGHTS");
+  }
+  void set_renderer(int channel, NoteRenderer renderer) { renderers_.insert({channel, std::move(renderer)}); }
 
  private:
   const TrainConfig& config_;
   std::filesystem::path corpus_;
   SharedScores scores_;
   SharedAudio audio_;
-  NoteRenderer renderer_{nullptr};
+  std::vector<SharedAudio> further_;
+  std::shared_ptr<const Mixes> mixes_;
+  DiffusionPart::Renderers renderers_;  // by channel
+
+  void load_renderer(int channel, const std::string& prefix, int64_t channels) {
+    if (renderers_.contains(channel)) return;
+    NoteRenderer renderer(channels);
+    load_module(*renderer, config_.start, prefix);
+    set_renderer(channel, renderer);
+  }
 };
 
 template <class P, class Shared>
@@ -49,10 +68,14 @@ struct Maker {
   std::function<std::unique_ptr<Part>(Workshop&, const PartConfig&)> make;
 };
 
-Maker prior_of(const Instrument& instrument) {
-  return {"prior_" + std::string(instrument.name), [instrument](Workshop& shop, const PartConfig& config) {
-            auto audio = std::make_shared<AudioSplits>(shop.folder(), std::string(instrument.name));
-            return std::make_unique<PriorPart>(std::move(audio), instrument, config.batch.value_or(8));
+Maker prior_of(size_t index) {
+  const Instrument& instrument = kFurtherInstruments[index];
+  return {"prior_" + std::string(instrument.name), [index, instrument](Workshop& shop, const PartConfig& config) {
+            SharedAudio audio = shop.further()[index];
+            if (!audio) audio = std::make_shared<AudioSplits>(shop.folder(), std::string(instrument.name));  // throws
+            auto part = std::make_unique<PriorPart>(std::move(audio), instrument, config.batch.value_or(8));
+            shop.set_renderer(instrument.channel, part->net());
+            return part;
           }};
 }
 
@@ -64,20 +87,20 @@ const std::vector<Maker>& makers() {
       {"prior",
        [](Workshop& shop, const PartConfig& config) {
          auto part = with_batch<PriorPart>(shop.audio(), config);
-         shop.set_renderer(part->net());
+         shop.set_renderer(kPianoChannel, part->net());
          return part;
        }},
-      prior_of(kFurtherInstruments[0]),
-      prior_of(kFurtherInstruments[1]),
-      prior_of(kFurtherInstruments[2]),
+      prior_of(0),
+      prior_of(1),
+      prior_of(2),
       {"diffusion",
        [](Workshop& shop, const PartConfig& config) {
          return config.batch
-                    ? std::make_unique<DiffusionPart>(shop.audio(), shop.renderer(), lite_edm_options(), *config.batch)
-                    : std::make_unique<DiffusionPart>(shop.audio(), shop.renderer());
+                    ? std::make_unique<DiffusionPart>(shop.mixes(), shop.renderers(), lite_edm_options(), *config.batch)
+                    : std::make_unique<DiffusionPart>(shop.mixes(), shop.renderers());
        }},
       {"magnitude",
-       [](Workshop& shop, const PartConfig& config) { return with_batch<MagnitudePart>(shop.audio(), config); }},
+       [](Workshop& shop, const PartConfig& config) { return with_batch<MagnitudePart>(shop.mixes(), config); }},
       {"paper",
        [](Workshop& shop, const PartConfig& config) {
          return config.batch ? std::make_unique<PaperPart>(shop.folder(), config.paper, *config.batch)

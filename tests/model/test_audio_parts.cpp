@@ -46,7 +46,28 @@ class AudioParts : public testing::Test {
       file.write(wave.data(), static_cast<sf_count_t>(wave.size()));
     }
   }
+  // A bass that plays the same beeps two octaves lower and half as loud, in songs 001 and 003.
+  void add_bass() {
+    for (const std::string name : {"001", "003"}) {
+      const fs::path file = folder_ / (name + ".json");
+      std::ifstream in(file);
+      std::string text((std::istreambuf_iterator<char>(in)), {});
+      in.close();
+      text.pop_back();
+      std::ofstream(file) << text << R"(,"parts":{"bass":[[0.25,0.4,36,90]]}})";
+      SndfileHandle piano((folder_ / (name + "_no_vocals.flac")).string());
+      std::vector<float> wave(static_cast<size_t>(piano.frames()));
+      piano.read(wave.data(), piano.frames());
+      for (float& sample : wave) sample *= .5f;
+      SndfileHandle bass((folder_ / (name + "_bass.flac")).string(), SFM_WRITE, SF_FORMAT_FLAC | SF_FORMAT_PCM_16, 1,
+                         24000);
+      bass.write(wave.data(), std::ssize(wave));
+    }
+  }
+  std::shared_ptr<const Mixes> mixes() { return std::make_shared<Mixes>(audio(), further_stems(folder_)); }
   SharedAudio audio() { return std::make_shared<AudioSplits>(folder_); }
+
+  static DiffusionPart::Renderers pianist() { return {{kPianoChannel, NoteRenderer()}}; }
 
   test::Scratch scratch_;
   const fs::path folder_ = scratch_.path();
@@ -111,13 +132,47 @@ TEST_F(AudioParts, CropsAreSpreadOverTheSongs) {
   EXPECT_NEAR(second / 1000.0, 742.0 / (742 + 460), .06);
 }
 
+TEST_F(AudioParts, AnInstrumentHasItsOwnSongsNotesAndCache) {
+  EXPECT_THAT(test::error_of([&] { AudioCorpus(folder_, "train", "bass"); }),
+              testing::AllOf(testing::HasSubstr("no NAME_bass.flac of the split \"train\""),
+                             testing::HasSubstr("make_corpus --parts")));
+  add_bass();
+  const AudioCorpus bass(folder_, "train", "bass");
+  ASSERT_EQ(bass.songs().size(), 1u);
+  EXPECT_EQ(bass.songs()[0].notes(), (std::vector<Note>{{6000, 15600, 36, 90, 0}}));
+  bass.songs()[0].mel(0, 10);
+  EXPECT_TRUE(fs::exists(folder_ / "mel_cache" / "001_bass.mel16"));
+  EXPECT_EQ(bass.find("002"), nullptr);
+  PriorPart part(std::make_shared<AudioSplits>(folder_, "bass"), kFurtherInstruments[0], 2);
+  EXPECT_EQ(part.name(), "prior_bass");
+}
+
+TEST_F(AudioParts, MixesAreTheStemsOfTheEnsembleAtTheirLevels) {
+  std::shared_ptr<const Mixes> all = mixes();
+  const auto drawn = [&](Ensemble ensemble) {
+    Chance chance{4};
+    return all->draw(false, chance, 96, ensemble, 0);
+  };
+  EXPECT_EQ(drawn(Ensemble::band).stems.size(), 1u) << "a corpus without parts is piano alone";
+  add_bass();
+  all = mixes();
+  EXPECT_EQ(drawn(Ensemble::piano).stems.size(), 1u);
+  EXPECT_EQ(drawn(Ensemble::strings).stems.size(), 1u);
+  const Mix band = drawn(Ensemble::band);
+  ASSERT_EQ(band.stems.size(), 2u);
+  EXPECT_EQ(band.stems[1].channel, kBassChannel);
+  const auto piano = band.stems[0].song->wave(24000, 1000), mix = band.wave(24000, 1000);
+  const float gain = 1 + .5f * static_cast<float>(std::pow(10, kFurtherInstruments[0].level_db / 20));
+  for (size_t i = 0; i < mix.size(); ++i) ASSERT_NEAR(mix[i], gain * piano[i], 1e-4);  // 16 bit
+}
+
 TEST_F(AudioParts, ABatchIsAFunctionOfSeedStepAndRank) {
   const auto splits = audio();
   std::vector<std::unique_ptr<Part>> parts;
   torch::manual_seed(1);
   parts.push_back(std::make_unique<PriorPart>(splits, 2));
-  parts.push_back(std::make_unique<MagnitudePart>(splits, 2));
-  parts.push_back(std::make_unique<DiffusionPart>(splits, NoteRenderer(), lite_edm_options(), 2));
+  parts.push_back(std::make_unique<MagnitudePart>(mixes(), 2));
+  parts.push_back(std::make_unique<DiffusionPart>(mixes(), pianist(), lite_edm_options(), 2));
   for (auto& part : parts) {
     torch::NoGradGuard no_grad;
     std::map<std::string, double> figures;
@@ -148,7 +203,7 @@ TEST_F(AudioParts, ThePriorLearnsTheBeeps) {
 
 TEST_F(AudioParts, DiffusionLeavesTheRendererAlone) {
   NoteRenderer renderer;
-  DiffusionPart part(audio(), renderer, lite_edm_options(), 2);
+  DiffusionPart part(mixes(), {{kPianoChannel, renderer}}, lite_edm_options(), 2);
   std::map<std::string, double> figures;
   part.loss({1, 0, 0}, figures).backward();
   for (const auto& parameter : renderer->parameters()) EXPECT_FALSE(parameter.grad().defined());

@@ -129,5 +129,13 @@ TEST(NoteRenderer, LearnsALouderBackgroundWithinAFewSteps) {
   EXPECT_NEAR(net->forward(roll).plain.mean().item<double>() - before, 1.5 / 2 / 7, .01);
 }
 
+TEST(MixMels, PowersAdd) {
+  const torch::Tensor mel = torch::rand({2, 3, 100}) - .5;
+  // Twice the power is 3.01 dB, .3466 nepers, .0495 of the normalised mel.
+  EXPECT_LT((mix_mels({mel, mel}, {0, 0}) - mel - .3466 / 7).abs().max().item<double>(), 1e-5);
+  EXPECT_LT((mix_mels({mel}, {-6.0206}) - mel + .6931 / 7).abs().max().item<double>(), 1e-5) << "half the amplitude";
+  EXPECT_LT((mix_mels({mel, mel - 1}, {0, 0}) - mel).abs().max().item<double>(), 1e-6) << "61 dB below: nothing";
+}
+
 }  // namespace
 }  // namespace fastsag::model
