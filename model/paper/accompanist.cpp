@@ -55,6 +55,9 @@ PaperAccompanist::PaperAccompanist(const Preset& preset, const AccompanistOption
   torch::set_num_threads(options.threads);
   return_large_blocks(preset_);
   if (options.steps) preset_.denoiser.steps = *options.steps;
+  if (preset_.denoiser.steps < 1)
+    throw Error("0 steps were asked for, but preset " + preset_.name +
+                " makes its mel with the denoiser alone; expected 1 or more");
   if (preset_.front_end.kind == "mert") {
     check_converted(preset_.weights, "FastSAG's checkpoint (grad_N.pt, github.com/chenjianyi/fastsag)");
   } else if (!std::filesystem::is_regular_file(preset_.weights)) {

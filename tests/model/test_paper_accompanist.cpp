@@ -179,6 +179,12 @@ TEST_F(PaperAccompanistTest, WhatIsBrokenIsSaid) {
                                       testing::HasSubstr("fastsag_train --config configs/train/small.toml")));
 }
 
+TEST_F(PaperAccompanistTest, NeedsAStepAtLeast) {
+  const auto options = AccompanistOptions{.preset = folder_ / "small.toml", .steps = 0};
+  EXPECT_THAT(test::error_of([&] { load_accompanist(options); }),
+              testing::HasSubstr("preset small makes its mel with"));
+}
+
 TEST_F(PaperAccompanistTest, MistakesInAPreset) {
   std::string text = kPreset;
   text.replace(text.find("\"bilinear\""), 10, "\"perceiver\"");
