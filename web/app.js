@@ -1,5 +1,6 @@
 // The page: one button, one room. Microphone -> worklet -> WebSocket -> accompaniment -> worklet -> ears.
 import { Connection } from './connection.js';
+import { steerHarmony } from './harmony.js';
 import { Picture } from './picture.js';
 import { Ring } from './ring.js';
 import { KIND } from './wire.js';
@@ -23,6 +24,7 @@ const settings = {
 let hello = null, status = null, plan = null, audio = null;
 const picture = new Picture($('picture'));
 const connection = new Connection({ ...settings, role: 'singer' });
+const askHarmonyAgain = steerHarmony(connection);
 
 // ---- audio ----------------------------------------------------------------------------------------------------------
 
@@ -103,6 +105,7 @@ function begin() {
   connection.send({ type: 'start', codec: 'pcm_s16', sample_rate: audio.rate, mode: settings.mode, seed: settings.seed });
   connection.send({ type: 'set', accompaniment_gain_db: Number($('gain').value) });
   if (settings.style) connection.send({ type: 'set', style: settings.style });
+  askHarmonyAgain();
   steer();
   audio.node.port.postMessage({ running: true, position: 0 });
 }

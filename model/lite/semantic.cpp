@@ -66,7 +66,9 @@ std::vector<const Chord*> charted_beats(const SemanticInput& in, const Grid& gri
   std::vector<const Chord*> charted(kWindowBeats, nullptr);
   if (!in.controls.chart || !in.pulse.number) return charted;
   for (int beat = 0; beat < kWindowBeats; ++beat) {
-    const Chord& chord = in.controls.chart->at(*in.pulse.number + grid.first_beat + beat);
+    const int64_t number = *in.pulse.number + grid.first_beat + beat;
+    if (number < 0) continue;
+    const Chord& chord = in.controls.chart->at(number);
     const bool played = grid.position((beat + 0.5) * kStepsPerBeat) < in.known_end;
     if (!played || chord.quality == Quality::none) charted[static_cast<size_t>(beat)] = &chord;
   }
@@ -176,9 +178,10 @@ std::optional<Chord> key_of(const StepWindow& window, std::span<const StepChord>
 // may lie beyond the window.
 double until_silence(const SemanticInput& in, const Grid& grid, int begin, double length) {
   if (!in.controls.chart || !in.pulse.number) return length;
-  const int64_t first = *in.pulse.number + grid.first_beat;
-  for (int step = begin; step < begin + length; ++step)
-    if (in.controls.chart->at(first + step / kStepsPerBeat).quality == Quality::none) return step - begin;
+  for (int step = begin; step < begin + length; ++step) {
+    const int64_t number = *in.pulse.number + grid.first_beat + step / kStepsPerBeat;
+    if (number >= 0 && in.controls.chart->at(number).quality == Quality::none) return step - begin;
+  }
   return length;
 }
 

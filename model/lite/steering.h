@@ -3,7 +3,7 @@
 //
 // Bar 1 of a chart begins at the beat that is given (Pulse::number), else at the first sung note, or where the next
 // note is written when something was played before the chart came; from then on beats are counted from window to
-// window. A chart's tempo is the tempo where nobody gives a beat.
+// window. Before bar 1 the chords are the model's own. A chart's tempo is the tempo where nobody gives a beat.
 //
 // Units: positions are samples at 24 kHz on the room's timeline.
 #include <cstdint>

@@ -159,6 +159,23 @@ class Page(unittest.TestCase):
             self.assertLessEqual(box["x"] + box["width"], SIZES["phone"][0] + 0.5, f"{element} sticks out of a phone")
         self.assertFalse(page.evaluate("document.documentElement.scrollWidth > innerWidth"), "the page scrolls sideways")
 
+    def test_a_chart_and_a_key_steer_the_harmony(self):
+        page = self.open("?room=chart")
+        page.click(".harmony summary")
+        page.fill("#chart", "| C | Hm |")
+        page.click("#play-chart")
+        page.wait_for_selector("#harmony-words:has-text('chart:1:7: \"Hm\" is no chord')")
+        page.fill("#chart", "{tempo: 120}\n| Gb Ebm |")
+        page.click("#play-chart")
+        page.select_option("#lock", "F#")
+        self.sing(page, 4)
+        page.wait_for_function("window.fastsag.plan.chords.some(c => c.confidence == 1 && c.name == 'Ebm')", timeout=15000)
+        plan = page.evaluate("window.fastsag.plan")
+        self.assertEqual((plan["key"], plan["tempo_bpm"]), ("F#", 120))
+        self.assertLessEqual({c["name"] for c in plan["chords"] if c["confidence"] == 1}, {"F#", "Ebm"})
+        page.screenshot(path=SCREENSHOTS / "harmony.png", full_page=True)
+        self.assertEqual(self.problems, [])
+
     def test_page_keeps_its_own_policy(self):
         page = self.open("?room=strict", strict=True)
         page.click("#sing")

@@ -131,7 +131,7 @@ TEST(Config, KeyAndChartAreReadAndTheirErrorsHaveALine) {
   EXPECT_THAT(errors_of("", {"model.chart=none.cho"}), HasSubstr("[model] chart = \"none.cho\": cannot read"));
   EXPECT_THAT(errors_of("[model]\nkey = \"H\"\ntemperature = 9\ndensity = \"much\"\n"),
               testing::AllOf(HasSubstr("stage.toml:2: [model] key = \"H\": expected A to G with # or b"),
-                             HasSubstr("stage.toml:3: [model] temperature = 9.0: expected a number from 0.2 to 1.5"),
+                             HasSubstr("stage.toml:3: [model] temperature = 9: expected a number from 0.2 to 1.5"),
                              HasSubstr("stage.toml:4: [model] density = \"much\": expected a number from -1 to 1")));
 }
 

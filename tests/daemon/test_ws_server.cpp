@@ -167,7 +167,7 @@ TEST_F(WsServerTest, KeyAndChartReachTheModelAndStayWhenTheSingerComesBack) {
     EXPECT_EQ(error["code"], "bad_value");
     return error["message"].get<std::string>();
   };
-  EXPECT_EQ(refused({{"key", "H"}}).substr(0, 28), "\"key\" must be A to G with #");
+  EXPECT_EQ(refused({{"key", "H"}}).substr(0, 27), "\"key\" must be A to G with #");
   EXPECT_EQ(refused({{"chart", "[C]no bars"}}).substr(0, 41), "chart:1:1: chords over words, but no bars");
   EXPECT_EQ(refused({{"key", "Am"}, {"chart", "| C | X |"}}).substr(0, 26), "chart:1:7: \"X\" is no chord");
   client->send_text(json{{"type", "set"}, {"key", "Bbm"}, {"chart", "| Bbm | Gb |"}}.dump());

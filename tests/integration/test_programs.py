@@ -85,6 +85,33 @@ class Render(unittest.TestCase):
             outputs.append((self.path / "seed.wav").read_bytes())
         self.assertNotEqual(*outputs)
 
+    def test_a_chart_and_a_key_are_played(self):
+        chart, plan = self.path / "song.cho", self.path / "plan.json"
+        chart.write_text("{title: Test}\n{time: 3/4}\n{start_of_grid}\n|: Eb . . | Cm7 . Ab :|\n{end_of_grid}\n")
+        done = self.render(self.voice, "--bpm", 120, "--chart", chart, "--key", "Eb", "--plan", plan)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        song = json.loads(plan.read_text())
+        self.assertEqual(song["key"], "Eb")
+        self.assertEqual([[round(begin * 2), name] for begin, name, _ in song["chords"]][:6],
+                         [[0, "Eb"], [3, "Cm"], [5, "Ab"], [6, "Eb"], [9, "Cm"], [11, "Ab"]], "bar 1 at the beginning")
+        self.assertGreater(len(song["notes"]), 10)
+        self.assertLessEqual({pitch % 12 for _, _, pitch, _, _ in song["notes"]}, {3, 5, 7, 8, 10, 0, 2})
+
+    def test_a_chart_or_key_that_is_none_is_refused_in_one_line(self):
+        (self.path / "bars.cho").write_text("{title: x}\n[C]Twinkle [F]little\n")
+        (self.path / "chord.cho").write_text("| C | Hm |\n")
+        for options, said in ((("--chart", self.path / "bars.cho"), "bars.cho:2:1: chords over words, but no bars"),
+                              (("--chart", self.path / "chord.cho"), 'chord.cho:1:7: "Hm" is no chord'),
+                              (("--chart", self.path / "none.cho"), "cannot read the chart"),
+                              (("--key", "H"), '--key "H" is no key'),
+                              (("--key", "Am", "--preset", "small"), "preset small plays without a plan")):
+            with self.subTest(said):
+                done = self.render(self.voice, *options, name="never.wav")
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn(said, done.stderr)
+                self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+                self.assertFalse((self.path / "never.wav").exists())
+
     def test_odd_files_are_rendered(self):
         odd = {"8-bit": dict(width=1), "192 kHz": dict(rate=192000, seconds=3), "20 channels": dict(channels=20, seconds=3),
                "clipped": dict(level=8.0, seconds=3), "silent": dict(level=0.0, seconds=3)}
