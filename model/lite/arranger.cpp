@@ -24,7 +24,7 @@ enum Drum : int {
 constexpr int kSteps = 4;                       // a beat
 constexpr int64_t kRing = 5 * kSampleRate / 2;  // a drum rings on until it is struck again
 constexpr int64_t kGap = kSampleRate / 100;     // between two notes of a bass
-constexpr int kLowestBass = 28;                 // E1
+constexpr int kLowestBass = 31;                 // G1: lower ones are felt more than heard
 constexpr int kHeldBeats = 4;                   // strings and a bass on its own, at most
 constexpr int kFillBars = 4;
 
@@ -165,7 +165,7 @@ class Band {
     return std::ranges::find(groove_.kick, place) != groove_.kick.end();
   }
   int bass_root(const Chord& chord) const {
-    const int root = nearest_key(chord.root, 34);
+    const int root = nearest_key(chord.root, 37);
     return root < kLowestBass ? root + 12 : root;
   }
   // A step towards the chord that comes, on the last 8th before it.

@@ -72,7 +72,7 @@ TEST(Arranger, BassIsInTheChordOnTheBeatAndOnTheRootWhereItChanges) {
     const auto bass = of(plan, kBassChannel);
     int changes = 0;
     for (const Note& note : bass) {
-      EXPECT_GE(note.pitch, 28);
+      EXPECT_GE(note.pitch, 31);
       EXPECT_LE(note.pitch, 52);
       EXPECT_TRUE(note.onset % kBeat != 0 || in_chord(note, plan)) << note.pitch << " at " << note.onset / kBeat;
       const auto chord = std::ranges::find(plan.chords, note.onset, &Chord::from);
