@@ -31,6 +31,8 @@ ChordPath chord_path(std::span<const float> log_probabilities, int steps_per_bea
         evidence[k] = -std::numeric_limits<float>::infinity();
       else if (held[beat] >= 0)
         evidence[k] = 0;
+      else if (!options.daring.empty())
+        evidence[k] += options.daring[beat * kTriads + k];
     size_t best = 0;
     if (beat > 0) best = static_cast<size_t>(std::ranges::max_element(score[beat - 1]) - score[beat - 1].begin());
     for (size_t k = 0; k < kTriads; ++k) {

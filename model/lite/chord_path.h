@@ -13,6 +13,7 @@ struct ChordPathOptions {
   float evidence = 2;                 // times the mean log-probability of a beat's steps
   float change = 1;                   // cost of another chord than in the beat before
   uint32_t allowed = (1u << 24) - 1;  // a bit for each triad that a free beat may have
+  std::span<const float> daring;      // [beats][24], nats that a free beat's triads are likelier; empty: none
 };
 
 struct ChordPath {

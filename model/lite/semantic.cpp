@@ -89,7 +89,9 @@ std::vector<int> held_triads(const SemanticInput& in, const Grid& grid, std::spa
 // From the voice alone: shown what it played itself, the net believes its own mistakes and stays on a chord for ever
 // (12 unseen songs, right chord with/without: .32/.36 delayed, .21/.26 live). What was played binds through `held`.
 // Nor is it told of bars, which are heard right one time in two only (docs/SOUND.md).
-ChordPath chords_of(ChordNet& net, StepWindow window, std::span<const int> held, const std::optional<Chord>& key) {
+// A plain harmony changes less often, an adventurous one dares what the net thinks less likely.
+ChordPath chords_of(ChordNet& net, StepWindow window, std::span<const int> held, const Controls& controls,
+                    const Grid& grid) {
   torch::InferenceMode inference;
   const auto device = net->parameters().front().device();
   window.past_begin = window.past_end = 0;
@@ -98,7 +100,12 @@ ChordPath chords_of(ChordNet& net, StepWindow window, std::span<const int> held,
   const auto pitches = torch::from_blob(features.pitches.data(), {1, kWindowSteps, 12, kPitchFeatures}).to(device);
   const auto scalars = torch::from_blob(features.scalars.data(), {1, kWindowSteps, kStepScalars}).to(device);
   ChordPathOptions options;
-  if (key) options.allowed = triads_of(*key);
+  if (const auto key = locked_key(controls)) options.allowed = triads_of(*key);
+  options.change *= Controls{}.temperature / controls.temperature;
+  std::vector<int64_t> beats;
+  for (int beat = 0; beat < kWindowBeats; ++beat) beats.push_back(grid.position(beat * kStepsPerBeat));
+  const std::vector<float> dared = daring(controls, beats);
+  options.daring = dared;
   const auto log_p = torch::log_softmax(net->forward(pitches, scalars), -1).to(torch::kCPU).contiguous();
   return chord_path({log_p.data_ptr<float>(), static_cast<size_t>(log_p.numel())}, kStepsPerBeat, held, options);
 }
@@ -205,7 +212,7 @@ Plan LiteSemantic::plan(const SemanticInput& asked) {
   const Grid grid(in.pulse, std::max(in.write_end, in.voice_end));
   const StepWindow window = window_of(in, grid);
   const auto charted = charted_beats(in, grid);
-  ChordPath path = chords_of(chord_net, window, held_triads(in, grid, charted), locked);
+  ChordPath path = chords_of(chord_net, window, held_triads(in, grid, charted), in.controls, grid);
   std::vector<StepChord> chords;
   std::vector<uint16_t> allowed;
   for (int step = 0; step < kWindowSteps; ++step) {

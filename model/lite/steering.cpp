@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "model/lite/chance.h"
+
 namespace fastsag::model {
 namespace {
 
@@ -20,6 +22,8 @@ const Pulse* counted_before(const Moment& moment) {
   return moment.past && moment.past->pulse.number && moment.past->pulse.period > 0 ? &moment.past->pulse : nullptr;
 }
 
+constexpr float kDaring = 4;             // nats a unit of temperature: 1 at "adventurous"
+constexpr uint64_t kTriadChance = 1000;  // not what notes are drawn with
 constexpr std::array kMajorScale = {0, 2, 4, 5, 7, 9, 11}, kMinorScale = {0, 2, 3, 5, 7, 8, 10};
 // On the degrees of the scale: semitones above the tonic, and whether minor.
 using Degree = std::pair<int, bool>;
@@ -77,6 +81,18 @@ uint32_t triads_of(const Chord& key) {
   for (const auto& [degree, minor] : degrees)
     triads |= 1u << triad_index({(key.root + degree) % 12, minor ? Quality::minor : Quality::major});
   return triads;
+}
+
+std::vector<float> daring(const Controls& controls, std::span<const int64_t> beats) {
+  const float spread = kDaring * (controls.temperature - Controls{}.temperature);
+  std::vector<float> nats;
+  if (spread <= 0) return nats;
+  for (const int64_t position : beats)
+    for (uint64_t k = 0; k < kTriads; ++k) {
+      Chance chance({controls.seed, static_cast<uint64_t>(position / (2 * kSampleRate)), kTriadChance + k});
+      nats.push_back(static_cast<float>(chance.normal(spread)));
+    }
+  return nats;
 }
 
 uint16_t pitch_classes(const Chord& key, const StepChord& chord) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "dsp/melody.h"
 #include "model/accompanist.h"
@@ -35,6 +36,9 @@ std::optional<Chord> locked_key(const Controls& controls);
 // A bit for each triad_index(): those of the scale's notes, in minor also the major dominant; the diminished ones are
 // left out.
 uint32_t triads_of(const Chord& key);
+// What adventurous harmony dares against the net's opinion, in nats [beat][triad]: another chance for every two seconds
+// and triad. Empty up to the usual temperature.
+std::vector<float> daring(const Controls& controls, std::span<const int64_t> beats);
 // A bit for each pitch class of the scale (natural minor) and of the chord.
 uint16_t pitch_classes(const Chord& key, const StepChord& chord);
 

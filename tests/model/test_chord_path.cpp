@@ -64,6 +64,18 @@ TEST(ChordPath, FreeBeatsHaveAllowedTriadsOnly) {
     EXPECT_THAT(path.triads[beat], held[beat] >= 0 ? testing::AnyOf(5, 5) : testing::AnyOf(2, 17)) << beat;
 }
 
+TEST(ChordPath, WhatIsDaredIsChosenWhereBeatsAreFree) {
+  Chance chance({9});
+  const auto log_p = random_log_p(8, chance);
+  std::vector<int> held(8, -1);
+  held[2] = 5;
+  std::vector<float> daring(8 * kTriads, 0);
+  for (size_t beat = 0; beat < 8; ++beat) daring[beat * kTriads + 11] = 50;
+  const auto path = chord_path(log_p, 1, held, {.daring = daring});
+  for (size_t beat = 0; beat < 8; ++beat) EXPECT_EQ(path.triads[beat], beat == 2 ? 5 : 11);
+  EXPECT_NEAR(path.confidence[0], std::exp(log_p[11]), 1e-6) << "the net's opinion stays";
+}
+
 TEST(ChordPath, OneDoubtfulBeatIsNoChange) {
   std::vector<float> log_p(8 * kTriads, std::log(0.3f / 22));
   for (size_t beat = 0; beat < 8; ++beat) {

@@ -76,6 +76,22 @@ TEST(Steering, AChartThatComesLaterBeginsWhereTheNextNoteIsWritten) {
   EXPECT_NEAR(at(pulse, 7 * kSecond), 0, 0.5) << "to the nearest beat";
 }
 
+TEST(Steering, AdventurousHarmonyDaresForTwoSecondsAtATime) {
+  const std::vector<int64_t> beats = {0, kSecond, 2 * kSecond};
+  Controls controls;
+  EXPECT_TRUE(daring(controls, beats).empty()) << "nothing at the usual temperature";
+  controls.temperature = 1.2f;
+  const auto dared = daring(controls, beats);
+  ASSERT_EQ(dared.size(), 3u * kTriads);
+  EXPECT_TRUE(std::equal(dared.begin(), dared.begin() + kTriads, dared.begin() + kTriads));
+  EXPECT_FALSE(std::equal(dared.begin(), dared.begin() + kTriads, dared.begin() + 2 * kTriads));
+  double sum = 0;
+  for (const float nats : dared) sum += nats * nats;
+  EXPECT_NEAR(std::sqrt(sum / 72), 1, 0.4) << "a nat: five standard errors of 48 numbers";
+  controls.seed = 2;
+  EXPECT_NE(daring(controls, beats), dared);
+}
+
 TEST(Steering, KeysHaveTheirTriadsAndNotes) {
   const Chord c{0, 0, Quality::major, 1}, a_minor{0, 9, Quality::minor, 1};
   EXPECT_EQ(std::popcount(triads_of(c)), 6);
