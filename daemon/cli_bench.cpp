@@ -53,9 +53,15 @@ nlohmann::json to_json(const model::BenchRequest& request, const BenchReport& re
   }
   for (const auto& [what, factor] : report.speedup) speedup[what] = rounded(factor, .001);
   for (const auto& [what, db] : report.bf16_snr) snr[what] = rounded(db, .01);
-  return {{"preset", request.preset}, {"device", request.device},  {"threads", request.threads},
-          {"steps", report.steps},    {"weights", report.weights}, {"rows", rows},
-          {"speedup", speedup},       {"bf16_snr_db", snr}};
+  return {{"preset", request.preset},
+          {"style", model::name_of(request.style)},
+          {"device", request.device},
+          {"threads", request.threads},
+          {"steps", report.steps},
+          {"weights", report.weights},
+          {"rows", rows},
+          {"speedup", speedup},
+          {"bf16_snr_db", snr}};
 }
 
 void run(const model::BenchRequest& request, bool json) {
@@ -85,6 +91,11 @@ void add_bench(CLI::App& app) {
   command->add_option("--steps", request->steps, "EDM evaluations a window, in place of the preset's")
       ->check(CLI::PositiveNumber);
   command->add_option("--threads", request->threads, "CPU threads")->check(CLI::PositiveNumber)->capture_default_str();
+  command
+      ->add_option_function<std::string>(
+          "--style", [request](const std::string& name) { request->style = *model::ensemble_of(name); },
+          "Who plays: piano, band or strings")
+      ->check(CLI::IsMember(std::vector<std::string>(model::kEnsembles.begin(), model::kEnsembles.end())));
   command->add_flag("--baseline", request->baseline, "Also run the same modules plainly, for comparison");
   command->add_flag("--json", *json, "Print one JSON object");
   command->callback([request, json] { run(*request, *json); });

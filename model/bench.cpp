@@ -21,6 +21,7 @@ BenchReport bench_windows(const Preset& preset, const BenchRequest& request,
   options.preset_dir = request.preset_dir;
   options.threads = request.threads;
   const auto accompanist = load_accompanist(options);
+  check_style(*accompanist, request.style);
   accompanist->prepare(1);
   const std::vector<float> voice = hum(accompanist->window_samples());
   const std::vector<std::pair<std::string, double Timing::*>> parts = {{"front end", &Timing::front_end},
@@ -31,6 +32,9 @@ BenchReport bench_windows(const Preset& preset, const BenchRequest& request,
   std::vector<BenchRow> rows;
   for (const auto& part : parts) rows.push_back({part.first, "fp32"});
   rows.push_back({"window", "fp32"});
+  Controls controls{.style = request.style};
+  if (request.style != Ensemble::piano)  // a hum has no pulse, and a band without one does not play
+    controls.pulse = Pulse{.period = .6 * kSampleRate, .beats_per_bar = 4, .confidence = 1};
   WindowResult result;
   reset_peak();
   for (int i = 0; i < kWindows; ++i) {
@@ -41,7 +45,8 @@ BenchReport bench_windows(const Preset& preset, const BenchRequest& request,
                                .write_begin = end - 2 * kSampleRate,
                                .write_end = end,
                                .known_end = end - 2 * kSampleRate,
-                               .past = i == 0 ? nullptr : &past};
+                               .past = i == 0 ? nullptr : &past,
+                               .controls = controls};
     result = {};
     Stopwatch watch;
     accompanist->generate({&window, 1}, {&result, 1});

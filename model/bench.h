@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "model/ensemble.h"
+
 namespace fastsag::model {
 
 struct BenchRequest {
@@ -21,6 +23,7 @@ struct BenchRequest {
   std::string device = "cpu";
   std::optional<int> steps;  // EDM evaluations of a window, in place of the preset's
   int threads = 2;
+  Ensemble style = Ensemble::piano;
   bool baseline = false;  // also the plain way
 };
 

@@ -55,22 +55,31 @@ Heard listen(const WindowRequest& request) {
   return heard;
 }
 
-LiteAccompanist::LiteAccompanist(const Preset& preset, const AccompanistOptions& options)
-    : preset_(preset), vocoder_(magnitude_net_, {.griffin_lim = preset.vocoder.griffin_lim}) {
+LiteAccompanist::LiteAccompanist(const Preset& preset, const AccompanistOptions& options) : preset_(preset) {
   torch::set_num_threads(options.threads);
   const SafetensorsFile file(preset_.weights);
   std::vector<PrefixedModule> modules = {
       PrefixedModule{"beat", semantic_.beat_net.get()},       PrefixedModule{"chord", semantic_.chord_net.get()},
       PrefixedModule{"note", semantic_.note_generator.get()}, PrefixedModule{"prior", renderer_.get()},
-      PrefixedModule{"diffusion", denoiser_.get()},           PrefixedModule{"magnitude", magnitude_net_.get()}};
+      PrefixedModule{"diffusion", piano_.denoiser.get()},     PrefixedModule{"magnitude", piano_.magnitude_net.get()}};
   // Weights that know of a piano alone are whole.
+  const auto holds = [&](const std::string& prefix) {
+    return std::ranges::any_of(file.header().tensors, [&](const auto& t) { return t.name.starts_with(prefix + "."); });
+  };
   for (const Instrument& instrument : kFurtherInstruments) {
     const std::string prefix = "prior_" + std::string(instrument.name);
-    if (std::ranges::none_of(file.header().tensors, [&](const auto& t) { return t.name.starts_with(prefix + "."); }))
-      continue;
+    if (!holds(prefix)) continue;
     further_.push_back({instrument});
     modules.push_back({prefix, further_.back().renderer.get()});
   }
+  if (holds("diffusion_band"))
+    modules.push_back({"diffusion_band", band_.denoiser.get()});
+  else
+    band_.denoiser = piano_.denoiser;
+  if (holds("magnitude_band"))
+    modules.push_back({"magnitude_band", band_.magnitude_net.get()});
+  else
+    band_.magnitude_net = piano_.magnitude_net;
   load_modules(modules, file);
   for (const PrefixedModule& entry : modules) entry.module->eval();
   if (options.steps) preset_.denoiser.steps = *options.steps;
@@ -129,21 +138,30 @@ bool LiteAccompanist::can_play(Ensemble ensemble) const {
 
 torch::Tensor LiteAccompanist::render(std::span<const WindowRequest> requests, std::span<const WindowResult> results,
                                       std::span<const int64_t> first_frames, int64_t frames) {
-  std::vector<torch::Tensor> noise;
   Stopwatch watch;
   torch::Tensor mel = render_notes(results, first_frames, frames);
   watch.lap(timing_.prior);
-  if (preset_.denoiser.steps > 0) {
-    for (size_t i = 0; i < requests.size(); ++i)
+  if (preset_.denoiser.steps == 0) return mel;
+  EdmOptions edm = lite_edm_options();
+  edm.steps = preset_.denoiser.steps;
+  edm.sigma_max = preset_.denoiser.sigma_max;
+  for (Finish* finish : {&piano_, &band_}) {
+    std::vector<torch::Tensor> mus, noise;
+    std::vector<int64_t> rooms;
+    for (size_t i = 0; i < requests.size(); ++i) {
+      if (&finish_of(requests[i]) != finish) continue;
+      rooms.push_back(static_cast<int64_t>(i));
+      mus.push_back(mel[rooms.back()]);
       noise.push_back(frame_noise(requests[i].controls.seed, first_frames[i], frames));
-    EdmOptions edm = lite_edm_options();
-    edm.steps = preset_.denoiser.steps;
-    edm.sigma_max = preset_.denoiser.sigma_max;
-    const auto network = [this](const torch::Tensor& x, const torch::Tensor& mask, const torch::Tensor& mu,
-                                const torch::Tensor& c_noise) { return denoiser_->forward(x, mask, mu, c_noise); };
-    mel = edm_sample(edm, network, torch::stack(noise), {}, mel);
-    watch.lap(timing_.denoiser);
+    }
+    if (rooms.empty()) continue;
+    const auto network = [finish](const torch::Tensor& x, const torch::Tensor& mask, const torch::Tensor& mu,
+                                  const torch::Tensor& c_noise) {
+      return finish->denoiser->forward(x, mask, mu, c_noise);
+    };
+    mel.index_copy_(0, torch::tensor(rooms), edm_sample(edm, network, torch::stack(noise), {}, torch::stack(mus)));
   }
+  watch.lap(timing_.denoiser);
   return mel;
 }
 
@@ -188,8 +206,9 @@ void LiteAccompanist::generate(std::span<const WindowRequest> requests, std::spa
     if (rests(request, results[i].plan))
       results[i].audio.assign(static_cast<size_t>(request.write_end - request.write_begin), 0.0f);
     else
-      results[i].audio = vocoder_.synthesize(mel[static_cast<int64_t>(i)], first_frames[i], request.write_begin,
-                                             request.write_end, {request.played, request.played_end});
+      results[i].audio = LiteVocoder(finish_of(request).magnitude_net, {.griffin_lim = preset_.vocoder.griffin_lim})
+                             .synthesize(mel[static_cast<int64_t>(i)], first_frames[i], request.write_begin,
+                                         request.write_end, {request.played, request.played_end});
     watch.lap(timing_.vocoder);
   }
 }

@@ -51,9 +51,15 @@ class LiteAccompanist final : public Accompanist {
   LiteSemantic semantic_;
   NoteRenderer renderer_;         // of the piano
   std::vector<Further> further_;  // of the other instruments that the weights have
-  Denoiser denoiser_;
-  MagnitudeNet magnitude_net_;
-  LiteVocoder vocoder_;
+  // What comes after the mix: for the piano alone, and for all else (the piano's, where the weights have no other).
+  struct Finish {
+    Denoiser denoiser;
+    MagnitudeNet magnitude_net;
+  };
+  const Finish& finish_of(const WindowRequest& request) const {
+    return can_play(request.controls.style) && request.controls.style != Ensemble::piano ? band_ : piano_;
+  }
+  Finish piano_, band_;
   Timing timing_;
 };
 

@@ -38,6 +38,9 @@ Batch draw(const AudioCorpus& songs, Chance& chance, int64_t count, int64_t fram
 
 torch::Device device_of(const torch::nn::Module& module) { return module.parameters().front().device(); }
 
+// Who plays in training; nothing: any ensemble.
+std::optional<Ensemble> players(bool band) { return band ? std::nullopt : std::optional(Ensemble::piano); }
+
 // With the margins that spectra_of() wants.
 torch::Tensor mix_wave(const Mix& mix, int64_t frames) {
   return torch::tensor(
@@ -135,7 +138,7 @@ DiffusionPart::Batch DiffusionPart::draw(bool training, Chance& chance, int64_t 
 
 torch::Tensor DiffusionPart::loss(const BatchKey& key, std::map<std::string, double>&) {
   Chance chance = chance_of(kDiffusionBatch, key);
-  const auto [mu, mel] = draw(true, chance, batch_, std::nullopt);
+  const auto [mu, mel] = draw(true, chance, batch_, players(band_));
   torch::Tensor normal = torch::empty({batch_});
   for (int64_t i = 0; i < batch_; ++i) normal[i] = chance.normal();
   at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(chance.next());
@@ -174,7 +177,7 @@ std::map<std::string, double> DiffusionPart::validate() {
   std::map<std::string, double> figures;
   measure(Ensemble::piano, figures);
   for (const Ensemble ensemble : {Ensemble::band, Ensemble::strings})
-    if (renderers_.size() > 1) measure(ensemble, figures);
+    if (band_) measure(ensemble, figures);
   return figures;
 }
 
@@ -208,7 +211,7 @@ PartOptions MagnitudePart::options() const { return {.steps = 2500, .learning_ra
 
 torch::Tensor MagnitudePart::loss(const BatchKey& key, std::map<std::string, double>&) {
   Chance chance = chance_of(kMagnitudeBatch, key);
-  const Spectra spectra = spectra_of(draw_waves(*songs_, true, chance, batch_, std::nullopt));
+  const Spectra spectra = spectra_of(draw_waves(*songs_, true, chance, batch_, players(band_)));
   const torch::Device device = device_of(*net_);
   return magnitude_loss(net_->forward(spectra.mel.to(device)), spectra.magnitude.to(device));
 }
@@ -216,7 +219,7 @@ torch::Tensor MagnitudePart::loss(const BatchKey& key, std::map<std::string, dou
 std::map<std::string, double> MagnitudePart::validate() {
   torch::NoGradGuard no_grad;
   std::map<std::string, double> figures;
-  for (size_t i = 0; i < kEnsembles.size(); ++i) {
+  for (size_t i = 0; i < (band_ ? kEnsembles.size() : 1); ++i) {
     Chance chance{kValidation};
     const Spectra spectra =
         spectra_of(draw_waves(*songs_, false, chance, 4 * kValidationCrops, static_cast<Ensemble>(i)));

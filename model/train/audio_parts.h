@@ -4,8 +4,10 @@
 //
 // Losses. prior: MSE + .1 L1 + .5 MSE of the templates alone; the paper's -ln N(y; mu, 1) is half the first term plus a
 // constant, so both have the same minimum. diffusion: EDM's weighted MSE, residual form, mu detached. magnitude: what
-// an ear would notice first at each level: quiet bins by their logarithm, loud ones by their share. The last two learn
-// from mixes of what the corpus holds.
+// an ear would notice first at each level: quiet bins by their logarithm, loud ones by their share.
+//
+// diffusion and magnitude come after the mix. They are for the piano alone; "diffusion_band" and "magnitude_band" are
+// the same networks for all ensembles.
 #include <memory>
 
 #include "model/edm.h"
@@ -34,8 +36,11 @@ class DiffusionPart : public NetPart<Denoiser, Mixes> {
   // Renderers by channel are used as they are, and never changed: load them, or share PriorPart's.
   using Renderers = std::map<int, NoteRenderer>;
   DiffusionPart(std::shared_ptr<const Mixes> mixes, Renderers renderers, EdmOptions edm = lite_edm_options(),
-                int64_t batch = 8)
-      : NetPart("diffusion", std::move(mixes), batch), renderers_(std::move(renderers)), edm_(edm) {}
+                int64_t batch = 8, bool band = false)
+      : NetPart(band ? "diffusion_band" : "diffusion", std::move(mixes), batch),
+        renderers_(std::move(renderers)),
+        edm_(edm),
+        band_(band) {}
   PartOptions options() const override;
   torch::Tensor loss(const BatchKey& key, std::map<std::string, double>& figures) override;
   std::map<std::string, double> validate() override;
@@ -49,15 +54,19 @@ class DiffusionPart : public NetPart<Denoiser, Mixes> {
 
   Renderers renderers_;
   EdmOptions edm_;
+  const bool band_;
 };
 
 class MagnitudePart : public NetPart<MagnitudeNet, Mixes> {
  public:
-  explicit MagnitudePart(std::shared_ptr<const Mixes> mixes, int64_t batch = 12)
-      : NetPart("magnitude", std::move(mixes), batch) {}
+  explicit MagnitudePart(std::shared_ptr<const Mixes> mixes, int64_t batch = 12, bool band = false)
+      : NetPart(band ? "magnitude_band" : "magnitude", std::move(mixes), batch), band_(band) {}
   PartOptions options() const override;
   torch::Tensor loss(const BatchKey& key, std::map<std::string, double>& figures) override;
   std::map<std::string, double> validate() override;
+
+ private:
+  const bool band_;
 };
 
 // mel [B][T][100] and magnitude [B][T][513] of waves with 384 samples of margin on either side, [B][256 T + 768].

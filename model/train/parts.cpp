@@ -28,16 +28,21 @@ class Workshop {
   }
 
   // The denoiser refines what renderers make: those in training, else those that were released.
-  DiffusionPart::Renderers renderers() {
+  DiffusionPart::Renderers renderers(bool band) {
     if (renderers_.contains(kPianoChannel) || !config_.start.empty()) {
       load_renderer(kPianoChannel, "prior", NoteRendererImpl::kChannels);
-      for (size_t i = 0; i < further().size(); ++i)
+      for (size_t i = 0; band && i < further().size(); ++i)
         if (further()[i])
           load_renderer(kFurtherInstruments[i].channel, "prior_" + std::string(kFurtherInstruments[i].name),
                         NoteRendererImpl::kSmallChannels);
       return renderers_;
     }
     throw Error("part diffusion needs part prior: train it too (before it in `parts`), or give --start WEIGHTS");
+  }
+  // A band's network starts as the piano's, where that was released and the band's own was not (which the trainer
+  // sees).
+  void begin_with(torch::nn::Module& module, const std::string& prefix) const {
+    if (!config_.start.empty()) load_module(module, config_.start, prefix);
   }
   void set_renderer(int channel, NoteRenderer renderer) { renderers_.insert({channel, std::move(renderer)}); }
 
@@ -79,6 +84,23 @@ Maker prior_of(size_t index) {
           }};
 }
 
+Maker diffusion(const std::string& name, bool band) {
+  return {name, [band](Workshop& shop, const PartConfig& config) {
+            auto part = std::make_unique<DiffusionPart>(shop.mixes(), shop.renderers(band), lite_edm_options(),
+                                                        config.batch.value_or(8), band);
+            if (band) shop.begin_with(part->module(), "diffusion");
+            return part;
+          }};
+}
+
+Maker magnitude(const std::string& name, bool band) {
+  return {name, [band](Workshop& shop, const PartConfig& config) {
+            auto part = std::make_unique<MagnitudePart>(shop.mixes(), config.batch.value_or(12), band);
+            if (band) shop.begin_with(part->module(), "magnitude");
+            return part;
+          }};
+}
+
 const std::vector<Maker>& makers() {
   static const std::vector<Maker> kMakers = {
       {"beat", [](Workshop& shop, const PartConfig& config) { return with_batch<BeatPart>(shop.scores(), config); }},
@@ -93,14 +115,10 @@ const std::vector<Maker>& makers() {
       prior_of(0),
       prior_of(1),
       prior_of(2),
-      {"diffusion",
-       [](Workshop& shop, const PartConfig& config) {
-         return config.batch
-                    ? std::make_unique<DiffusionPart>(shop.mixes(), shop.renderers(), lite_edm_options(), *config.batch)
-                    : std::make_unique<DiffusionPart>(shop.mixes(), shop.renderers());
-       }},
-      {"magnitude",
-       [](Workshop& shop, const PartConfig& config) { return with_batch<MagnitudePart>(shop.mixes(), config); }},
+      diffusion("diffusion", false),
+      diffusion("diffusion_band", true),
+      magnitude("magnitude", false),
+      magnitude("magnitude_band", true),
       {"paper",
        [](Workshop& shop, const PartConfig& config) {
          return config.batch ? std::make_unique<PaperPart>(shop.folder(), config.paper, *config.batch)
