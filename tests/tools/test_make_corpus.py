@@ -20,7 +20,7 @@ import mido
 import numpy as np
 import soundfile
 
-from corpus import pop909, voice
+from corpus import band, pop909, voice
 
 TICKS = 480
 SAMPLE_RATE = 24000
@@ -56,6 +56,42 @@ def write_song(folder: pathlib.Path, name: str) -> None:
     (song / "beat_midi.txt").write_text("".join(f"{i / 2} {1 - i % 2:.1f} {float(i % 4 == 0)}\n" for i in range(8)))
     (song / "chord_midi.txt").write_text("0.0\t2.0\tC:maj\n2.0\t4.0\tA:min/b3\n4.0\t5.0\tN\n")
     (song / "key_audio.txt").write_text("0.0\t1.0\tGb:maj\n1.0\t4.0\tC:maj\n")
+
+
+class Band(unittest.TestCase):
+    SONG = {"seconds": 130, "beats": [[i / 2, int(i % 4 == 0)] for i in range(256)],
+            "chords": [[2 * i, 2 * i + 2, ("C:maj", "A:min7", "N", "F:maj/3", "G:sus4", "Bb:maj")[i % 6]]
+                       for i in range(64)]}
+
+    def parts(self, seed=1):
+        return band.parts_of(self.SONG, np.random.default_rng(seed))
+
+    def test_the_same_seed_the_same_notes(self):
+        self.assertEqual(self.parts(), self.parts())
+        self.assertNotEqual(self.parts()["drums"], self.parts(2)["drums"])
+
+    def test_notes_are_what_their_instruments_have(self):
+        for seed in range(5):
+            for name, notes in self.parts(seed).items():
+                self.assertGreater(len(notes), 50, name)
+                low, high = {"bass": band.BASS_KEYS, "strings": band.STRING_KEYS, "drums": (35, 81)}[name]
+                self.assertTrue(all(low <= pitch <= high and 1 <= velocity <= 127 for _, _, pitch, velocity in notes))
+                ends = {}
+                for onset, length, pitch, _ in notes:
+                    self.assertGreaterEqual(onset, ends.get(pitch, 0), f"{name}: a key sounds twice")
+                    self.assertLess(onset + length, self.SONG["seconds"])
+                    ends[pitch] = onset + length
+
+    def test_strings_rest_where_there_is_no_chord(self):
+        for onset, length, pitch, _ in self.parts()["strings"]:
+            number = int((onset + .05) // 2)
+            self.assertNotEqual(self.SONG["chords"][number][2], "N")
+            root, tones = band.triad_of(self.SONG["chords"][number][2])
+            self.assertIn((pitch - root) % 12, tones)
+
+    def test_a_song_without_beats_has_no_parts(self):
+        parts = band.parts_of(self.SONG | {"beats": []}, np.random.default_rng(1))
+        self.assertEqual(parts, {"bass": [], "strings": [], "drums": []})
 
 
 class Reading(unittest.TestCase):
