@@ -28,7 +28,7 @@ struct Instrument {
 };
 // All but the piano.
 inline constexpr std::array kFurtherInstruments = {Instrument{"bass", kBassChannel, -3},
-                                                   Instrument{"strings", kStringsChannel, -6},
+                                                   Instrument{"strings", kStringsChannel, -5},
                                                    Instrument{"drums", kDrumsChannel, 0}};
 
 constexpr bool plays(Ensemble ensemble, int channel) {

@@ -81,6 +81,7 @@ Preset load_preset_file(const fs::path& file) {
   }
   TomlReader denoiser(reader.table("denoiser"), "denoiser", errors);
   denoiser.read("steps", preset.denoiser.steps, paper ? 1 : 0, 1000);
+  if (!paper) denoiser.read("band_steps", preset.denoiser.band_steps, 0, 1000);
   denoiser.read("sigma_max", preset.denoiser.sigma_max, 0.001, 1000);
   denoiser.finish();
   TomlReader vocoder(reader.table("vocoder"), "vocoder", errors);

@@ -16,7 +16,8 @@ struct Preset {
   std::string form;               // which network family: "lite", "paper"
   std::filesystem::path weights;  // as the file says, relative to it
   struct Denoiser {
-    int steps = 1;  // evaluations; 0: the prior is played as it is
+    int steps = 1;       // evaluations; 0: the prior is played as it is
+    int band_steps = 0;  // the same where more than the piano plays (form lite)
     double sigma_max = 2;
   } denoiser;
   struct Vocoder {

@@ -75,14 +75,14 @@ LiteAccompanist::LiteAccompanist(const Preset& preset, const AccompanistOptions&
   if (holds("diffusion_band"))
     modules.push_back({"diffusion_band", band_.denoiser.get()});
   else
-    band_.denoiser = piano_.denoiser;
+    band_.denoiser = nullptr;  // the piano's does harm: it takes drums for errors (docs/SOUND.md)
   if (holds("magnitude_band"))
     modules.push_back({"magnitude_band", band_.magnitude_net.get()});
   else
     band_.magnitude_net = piano_.magnitude_net;
   load_modules(modules, file);
   for (const PrefixedModule& entry : modules) entry.module->eval();
-  if (options.steps) preset_.denoiser.steps = *options.steps;
+  if (options.steps) preset_.denoiser.steps = preset_.denoiser.band_steps = *options.steps;
 }
 
 void LiteAccompanist::prepare(int max_batch) {
@@ -141,9 +141,7 @@ torch::Tensor LiteAccompanist::render(std::span<const WindowRequest> requests, s
   Stopwatch watch;
   torch::Tensor mel = render_notes(results, first_frames, frames);
   watch.lap(timing_.prior);
-  if (preset_.denoiser.steps == 0) return mel;
   EdmOptions edm = lite_edm_options();
-  edm.steps = preset_.denoiser.steps;
   edm.sigma_max = preset_.denoiser.sigma_max;
   for (Finish* finish : {&piano_, &band_}) {
     std::vector<torch::Tensor> mus, noise;
@@ -154,7 +152,8 @@ torch::Tensor LiteAccompanist::render(std::span<const WindowRequest> requests, s
       mus.push_back(mel[rooms.back()]);
       noise.push_back(frame_noise(requests[i].controls.seed, first_frames[i], frames));
     }
-    if (rooms.empty()) continue;
+    edm.steps = finish == &band_ ? preset_.denoiser.band_steps : preset_.denoiser.steps;
+    if (rooms.empty() || edm.steps == 0 || finish->denoiser.is_empty()) continue;
     const auto network = [finish](const torch::Tensor& x, const torch::Tensor& mask, const torch::Tensor& mu,
                                   const torch::Tensor& c_noise) {
       return finish->denoiser->forward(x, mask, mu, c_noise);

@@ -51,7 +51,8 @@ class LiteAccompanist final : public Accompanist {
   LiteSemantic semantic_;
   NoteRenderer renderer_;         // of the piano
   std::vector<Further> further_;  // of the other instruments that the weights have
-  // What comes after the mix: for the piano alone, and for all else (the piano's, where the weights have no other).
+  // What comes after the mix: for the piano alone, and for all else. Weights without a band's own: no denoiser, and the
+  // piano's vocoder.
   struct Finish {
     Denoiser denoiser;
     MagnitudeNet magnitude_net;
