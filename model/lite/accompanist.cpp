@@ -158,7 +158,8 @@ torch::Tensor LiteAccompanist::render(std::span<const WindowRequest> requests, s
                                   const torch::Tensor& c_noise) {
       return finish->denoiser->forward(x, mask, mu, c_noise);
     };
-    mel.index_copy_(0, torch::tensor(rooms), edm_sample(edm, network, torch::stack(noise), {}, torch::stack(mus)));
+    const torch::Tensor mu = torch::stack(mus), refined = edm_sample(edm, network, torch::stack(noise), {}, mu);
+    mel.index_copy_(0, torch::tensor(rooms), finish == &band_ ? with_grain(mu, refined) : refined);
   }
   watch.lap(timing_.denoiser);
   return mel;

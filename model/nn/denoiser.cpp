@@ -1,5 +1,6 @@
 #include "model/nn/denoiser.h"
 
+#include <algorithm>
 #include <array>
 #include <numbers>
 
@@ -44,6 +45,21 @@ torch::Tensor DenoiserImpl::forward(const torch::Tensor& x, const torch::Tensor&
     part += 2;
   }
   return out_(h);
+}
+
+torch::Tensor with_grain(const torch::Tensor& mu, const torch::Tensor& refined) {
+  static const torch::Tensor kShare = [] {
+    const auto basis = dsp::mel_basis();
+    torch::Tensor share = torch::zeros({kBands});
+    for (int64_t band = 0; band < kBands; ++band) {
+      const auto row = basis.subspan(static_cast<size_t>(band * dsp::kMelBins), static_cast<size_t>(dsp::kMelBins));
+      const auto top = std::ranges::max_element(row) - row.begin();
+      const double hertz = static_cast<double>(top) * dsp::kMelSampleRate / dsp::kMelFft;
+      share[band] = std::clamp((hertz - 2000) / 1000, 0., 1.);
+    }
+    return share;
+  }();
+  return mu + kShare.to(mu.device()) * (refined - mu);
 }
 
 }  // namespace fastsag::model

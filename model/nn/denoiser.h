@@ -20,4 +20,8 @@ class DenoiserImpl : public torch::nn::Module {
 };
 TORCH_MODULE(Denoiser);
 
+// Of a band's mix, what the denoiser says counts above 3 kHz and not below 2: there are hi-hats, bows and breath, here
+// are partials, which its grain only muddies. mu, refined [..][100].
+torch::Tensor with_grain(const torch::Tensor& mu, const torch::Tensor& refined);
+
 }  // namespace fastsag::model

@@ -168,7 +168,8 @@ void DiffusionPart::measure(Ensemble ensemble, std::map<std::string, double>& fi
   for (const int steps : {1, 2, 4}) {
     EdmOptions edm = edm_;
     edm.steps = steps;
-    figures[name + "fd_" + std::to_string(steps)] = distance.of(edm_sample(edm, network, noise, {}, mu));
+    figures[name + "fd_" + std::to_string(steps)] = distance.of(
+        band_ ? with_grain(mu, edm_sample(edm, network, noise, {}, mu)) : edm_sample(edm, network, noise, {}, mu));
   }
 }
 

@@ -62,5 +62,13 @@ TEST(Denoiser, FramesOutsideTheMaskAreNotHeard) {
   EXPECT_TRUE(torch::equal(net->forward(x, mask, mu, level).slice(1, 0, 30), before));
 }
 
+TEST(WithGrain, CountsWhereNoiseIsAndLeavesPartialsAlone) {
+  const torch::Tensor mu = torch::zeros({1, 2, 100}), out = with_grain(mu, torch::ones({1, 2, 100}));
+  // Of 100 bands up to 12 kHz, band 45 is at 1.8 kHz and band 60 at 3.3 kHz, by the mel scale in use.
+  EXPECT_EQ(out.narrow(2, 0, 44).abs().max().item<float>(), 0);
+  EXPECT_EQ(out.narrow(2, 64, 36).min().item<float>(), 1);
+  EXPECT_TRUE((out.diff(1, 2) >= 0).all().item<bool>()) << "no step back in between";
+}
+
 }  // namespace
 }  // namespace fastsag::model
