@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "dsp/melody.h"
+
 namespace fastsag::model {
 
 inline constexpr int kSampleRate = 24000;
@@ -41,7 +43,8 @@ struct Pulse {
   float confidence = 0;   // 0 = free running, 1 = given from outside
   // Gathered over windows: how well each 16th of a bar of four beats fits the beat at `origin`, ln, up to a constant.
   std::array<float, 16> places{};
-  std::optional<int64_t> number;  // of the beat at `origin` from bar 1 of the song on, where somebody counts: for a chart
+  std::optional<int64_t>
+      number;  // of the beat at `origin` from bar 1 of the song on, where somebody counts: for a chart
   bool operator==(const Pulse&) const = default;
   double tempo_bpm() const { return period > 0 ? 60.0 * kSampleRate / period : 0; }
 };
@@ -51,6 +54,9 @@ struct Plan {
   std::vector<Chord> chords;  // ascending
   std::optional<Chord> key;   // root and quality; confidence as found
   Pulse pulse;
+  // What was sung, as far back as the model remembers (a minute and a half at most): songs return to their chords.
+  std::vector<dsp::MelodyNote> sung;
+  int64_t sung_from = 0;  // where that memory begins
 };
 
 // "C", "F#m", "N" (no chord).

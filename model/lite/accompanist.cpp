@@ -27,6 +27,24 @@ bool rests(const WindowRequest& request, const Plan& plan) {
   });
 }
 
+// Notes at the window's beginning have lost theirs: those stay as they were heard before.
+void remember(Heard& heard, const Plan* past, int64_t voice_begin, int64_t voice_end) {
+  constexpr int64_t kMemory = 90 * kSampleRate, kEdge = kSampleRate / 2;
+  heard.sung_from = voice_begin;
+  int64_t fresh_from = voice_begin;
+  if (past && !past->sung.empty()) {
+    heard.sung_from = std::max(past->sung_from, voice_end - kMemory);
+    fresh_from += kEdge;
+    for (const auto& note : past->sung)
+      if (note.onset >= heard.sung_from && note.onset < fresh_from) heard.sung.push_back(note);
+  }
+  for (const auto& note : heard.melody) {
+    if (note.onset < fresh_from) continue;
+    if (!heard.sung.empty()) heard.sung.back().release = std::min(heard.sung.back().release, note.onset);
+    heard.sung.push_back(note);
+  }
+}
+
 }  // namespace
 
 Heard listen(const WindowRequest& request) {
@@ -35,6 +53,7 @@ Heard listen(const WindowRequest& request) {
   const auto f0 = dsp::track_f0(request.voice);
   heard.melody = dsp::segment_melody(f0, begin);
   heard.tuning = dsp::estimate_tuning(f0);
+  remember(heard, request.past, begin, request.voice_end);
   if (request.controls.pulse) {
     heard.pulse = *request.controls.pulse;
     heard.given = true;
@@ -179,8 +198,8 @@ void LiteAccompanist::generate(std::span<const WindowRequest> requests, std::spa
     const Pulse pulse = with_bars(semantic_.beat_net, {heard.melody, voice_begin, request.voice_end}, heard.pulse,
                                   request.past ? &request.past->pulse : nullptr, heard.given);
     watch.lap(timing_.front_end);
-    results[i].plan = semantic_.plan({.melody = heard.melody,
-                                      .voice_begin = voice_begin,
+    results[i].plan = semantic_.plan({.melody = heard.sung,
+                                      .voice_begin = heard.sung_from,
                                       .voice_end = request.voice_end,
                                       .tuning = heard.tuning,
                                       .pulse = pulse,
@@ -194,6 +213,8 @@ void LiteAccompanist::generate(std::span<const WindowRequest> requests, std::spa
                                 .density = request.controls.density,
                                 .known_end = request.known_end,
                                 .write_end = request.write_end});
+    results[i].plan.sung = heard.sung;
+    results[i].plan.sung_from = heard.sung_from;
     watch.lap(timing_.semantic);
     const Frames span = frames_of(request);
     first_frames.push_back(span.first);

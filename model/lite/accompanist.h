@@ -14,7 +14,9 @@ namespace fastsag::model {
 
 // Melody and pulse of one window of voice.
 struct Heard {
-  std::vector<dsp::MelodyNote> melody;
+  std::vector<dsp::MelodyNote> melody;  // of the window
+  std::vector<dsp::MelodyNote> sung;    // with what the past plan remembers
+  int64_t sung_from = 0;
   float tuning = 0;
   Pulse pulse;
   bool given = false;  // the pulse, by a person: its beats stay where they are

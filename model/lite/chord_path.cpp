@@ -8,23 +8,31 @@
 #include "model/lite/steps.h"
 
 namespace fastsag::model {
+namespace {
 
-ChordPath chord_path(std::span<const float> log_probabilities, int steps_per_beat, std::span<const int> held,
-                     const ChordPathOptions& options) {
-  using Row = std::array<float, kTriads>;
+using Row = std::array<float, kTriads>;
+
+// The three triads that share two notes with one: of the same, the relative and the mediant's root.
+std::array<size_t, 3> relatives(size_t triad) {
+  const size_t root = triad / 2, minor = triad % 2;
+  const auto at = [&](size_t up) { return (root + up) % 12 * 2 + (1 - minor); };
+  return {at(0), at(minor ? 3 : 9), at(minor ? 8 : 4)};
+}
+
+}  // namespace
+
+ChordPath chord_path(std::span<const float> probabilities, std::span<const int> held, const ChordPathOptions& options) {
   const size_t beats = held.size();
-  const auto steps = static_cast<size_t>(steps_per_beat);
-  std::vector<Row> score(beats), mean(beats);
+  std::vector<Row> score(beats);
   std::vector<std::array<int, kTriads>> from(beats);
   for (size_t beat = 0; beat < beats; ++beat) {
-    Row evidence{};
-    mean[beat] = {};
-    for (size_t step = beat * steps; step < (beat + 1) * steps; ++step)
-      for (size_t k = 0; k < kTriads; ++k) {
-        const float log_p = log_probabilities[step * kTriads + k];
-        evidence[k] += log_p / static_cast<float>(steps);
-        mean[beat][k] += std::exp(log_p) / static_cast<float>(steps);
-      }
+    const auto p = probabilities.subspan(beat * kTriads, kTriads);
+    Row evidence;
+    for (size_t k = 0; k < kTriads; ++k) {
+      float worth = p[k];
+      for (const size_t other : relatives(k)) worth += options.relative * p[other];
+      evidence[k] = std::log(std::max(worth, 1e-9f));
+    }
     const uint32_t allowed = held[beat] >= 0 ? 1u << held[beat] : options.allowed;
     for (size_t k = 0; k < kTriads; ++k)
       if (!(allowed >> k & 1))
@@ -50,7 +58,7 @@ ChordPath chord_path(std::span<const float> log_probabilities, int steps_per_bea
     const bool last = beat + 1 == beats;
     path.triads[beat] = last ? static_cast<int>(std::ranges::max_element(score[beat]) - score[beat].begin())
                              : from[beat + 1][static_cast<size_t>(path.triads[beat + 1])];
-    path.confidence[beat] = mean[beat][static_cast<size_t>(path.triads[beat])];
+    path.confidence[beat] = probabilities[beat * kTriads + static_cast<size_t>(path.triads[beat])];
   }
   return path;
 }

@@ -86,19 +86,16 @@ std::vector<int> held_triads(const SemanticInput& in, const Grid& grid, std::spa
   return held;
 }
 
-// From the voice alone: shown what it played itself, the net believes its own mistakes and stays on a chord for ever
-// (12 unseen songs, right chord with/without: .32/.36 delayed, .21/.26 live). What was played binds through `held`.
-// Nor is it told of bars, which are heard right one time in two only (docs/SOUND.md).
-// A plain harmony changes less often, an adventurous one dares what the net thinks less likely.
-ChordPath chords_of(ChordNet& net, StepWindow window, std::span<const int> held, const Controls& controls,
+// From the voice alone: shown what it played itself, the net believed its own mistakes and stayed on a chord for ever.
+// What was played binds through `held`. Nor is it told of bars, which are heard right one time in two only
+// (docs/SOUND.md). A plain harmony changes less often, an adventurous one dares what the net thinks less likely.
+ChordPath chords_of(ChordNet& net, const StepWindow& window, std::span<const int> held, const Controls& controls,
                     const Grid& grid) {
   torch::InferenceMode inference;
   const auto device = net->parameters().front().device();
-  window.past_begin = window.past_end = 0;
-  window.bar_beats = 0;
   ChordFeatures features = chord_features(window);
-  const auto pitches = torch::from_blob(features.pitches.data(), {1, kWindowSteps, 12, kPitchFeatures}).to(device);
-  const auto scalars = torch::from_blob(features.scalars.data(), {1, kWindowSteps, kStepScalars}).to(device);
+  const auto pitches = torch::from_blob(features.pitches.data(), {1, kSongSteps, 12, kPitchFeatures}).to(device);
+  const auto scalars = torch::from_blob(features.scalars.data(), {1, kSongSteps, kStepScalars}).to(device);
   ChordPathOptions options;
   if (const auto key = locked_key(controls)) options.allowed = triads_of(*key);
   options.change *= Controls{}.temperature / controls.temperature;
@@ -106,8 +103,10 @@ ChordPath chords_of(ChordNet& net, StepWindow window, std::span<const int> held,
   for (int beat = 0; beat < kWindowBeats; ++beat) beats.push_back(grid.position(beat * kStepsPerBeat));
   const std::vector<float> dared = daring(controls, beats);
   options.daring = dared;
-  const auto log_p = torch::log_softmax(net->forward(pitches, scalars), -1).to(torch::kCPU).contiguous();
-  return chord_path({log_p.data_ptr<float>(), static_cast<size_t>(log_p.numel())}, kStepsPerBeat, held, options);
+  const torch::Tensor p = torch::softmax(net->forward(pitches, scalars)[0].slice(0, kSongBeats - kWindowBeats), -1)
+                              .to(torch::kCPU)
+                              .contiguous();
+  return chord_path({p.data_ptr<float>(), static_cast<size_t>(p.numel())}, held, options);
 }
 
 // Where the accompaniment may strike: near what was sung, not before and not long after; not where a chart has no
@@ -157,7 +156,7 @@ std::optional<Chord> key_of(const StepWindow& window, std::span<const StepChord>
   std::array<double, 12> weight{};
   double sung = 0;
   for (const StepNote& note : window.melody) {
-    const double length = std::min<double>(note.release, kWindowSteps) - std::max(note.onset, 0.0);
+    const double length = std::min<double>(note.release, kWindowSteps) - note.onset;
     if (length > 0) weight[static_cast<size_t>(note.pitch % 12)] += length, sung += length;
   }
   if (sung <= 0) return std::nullopt;

@@ -19,7 +19,7 @@
 namespace fastsag::model {
 
 struct SemanticInput {
-  std::span<const dsp::MelodyNote> melody;  // of the voice in [voice_begin, voice_end)
+  std::span<const dsp::MelodyNote> melody;  // of the voice in [voice_begin, voice_end): the window and before it
   int64_t voice_begin = 0, voice_end = 0;
   float tuning = 0;                      // semitones that the singer is above concert pitch
   Pulse pulse;                           // period > 0

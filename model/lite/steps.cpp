@@ -16,9 +16,9 @@ double overlap(const StepNote& note, double begin, double end) {
 }
 
 // The part of the notes that lies in [begin, end), onsets that lie outside it marked by a negative velocity.
-std::vector<StepNote> cut(std::span<const StepNote> notes, double begin, double end) {
+std::vector<StepNote> cut(std::span<const StepNote> notes, double begin, double end, double earliest = 0) {
   std::vector<StepNote> out;
-  begin = std::max(begin, 0.0);
+  begin = std::max(begin, earliest);
   end = std::min<double>(end, kWindowSteps);
   for (StepNote note : notes) {
     if (note.release <= begin || note.onset >= end) continue;
@@ -39,74 +39,40 @@ std::optional<int> place_in_bar(const StepWindow& window, int step) {
   return std::min(beat * kStepsPerBeat + step % kStepsPerBeat, 15);
 }
 
-// [step][feature] of the sounding, struck and accumulated pitch classes of one line.
-struct Line {
-  std::array<std::array<float, 12>, kWindowSteps> sounding{}, struck{};
-  std::array<float, 12> all{};
-};
-
-Line line_of(std::span<const StepNote> notes) {
-  Line line;
-  float sum = 1;  // a bar's worth of nothing: a short line says little
-  for (const StepNote& note : notes) {
-    const auto pc = static_cast<size_t>(pitch_class(note.pitch));
-    for (int step = static_cast<int>(note.onset); step < note.release && step < kWindowSteps; ++step) {
-      const auto part = static_cast<float>(overlap(note, step, step + 1));
-      line.sounding[static_cast<size_t>(step)][pc] += part;
-      line.all[pc] += part;
-      sum += part;
-    }
-    if (const int step = onset_step(note); note.velocity >= 0 && step < kWindowSteps)
-      line.struck[static_cast<size_t>(step)][pc] = 1;
-  }
-  for (auto& row : line.sounding)
-    for (float& value : row) value = std::min(value, 1.0f);
-  for (float& value : line.all) value *= 4 / sum;
-  return line;
-}
-
-// Pitch class of the lowest note in each step, -1 where none sounds.
-std::array<int, kWindowSteps> bass_of(std::span<const StepNote> notes) {
-  std::array<int, kWindowSteps> lowest;
-  lowest.fill(1000);
-  for (const StepNote& note : notes)
-    for (int step = static_cast<int>(note.onset); step < note.release && step < kWindowSteps; ++step)
-      if (overlap(note, step, step + 1) > 0.25)
-        lowest[static_cast<size_t>(step)] = std::min(lowest[static_cast<size_t>(step)], note.pitch);
-  for (int& pitch : lowest) pitch = pitch == 1000 ? -1 : pitch_class(pitch);
-  return lowest;
-}
-
 }  // namespace
 
 ChordFeatures chord_features(const StepWindow& window) {
-  const auto melody = cut(window.melody, window.voice_begin, window.voice_end);
-  const auto past = cut(window.past, window.past_begin, window.past_end);
-  const Line sung = line_of(melody), played = line_of(past);
-  const auto bass = bass_of(past);
+  using Profile = std::array<float, 12>;
+  std::vector<Profile> sounding(kSongSteps), struck(kSongSteps);
+  Profile all{};
+  float sum = 1;  // a bar's worth of nothing: a short line says little
+  const auto row_of = [](int step) { return static_cast<size_t>(step - kSongBegin); };
+  for (const StepNote& note : cut(window.melody, window.voice_begin, window.voice_end, kSongBegin)) {
+    const auto pc = static_cast<size_t>(pitch_class(note.pitch));
+    for (int step = static_cast<int>(std::floor(note.onset)); step < note.release; ++step) {
+      const auto part = static_cast<float>(overlap(note, step, step + 1));
+      sounding[row_of(step)][pc] = std::min(1.0f, sounding[row_of(step)][pc] + part);
+      all[pc] += part;
+      sum += part;
+    }
+    if (const int step = onset_step(note); note.velocity >= 0 && step < kWindowSteps) struck[row_of(step)][pc] = 1;
+  }
   ChordFeatures out;
-  out.pitches.resize(static_cast<size_t>(kWindowSteps) * 12 * kPitchFeatures);
-  out.scalars.resize(static_cast<size_t>(kWindowSteps) * kStepScalars);
-  for (int step = 0; step < kWindowSteps; ++step) {
-    const auto s = static_cast<size_t>(step);
+  out.pitches.reserve(kSongSteps * 12 * kPitchFeatures);
+  out.scalars.reserve(kSongSteps * kStepScalars);
+  for (int step = kSongBegin; step < kWindowSteps; ++step) {
     for (size_t pc = 0; pc < 12; ++pc) {
       float near = 0;
-      for (int k = std::max(0, step - kNear); k <= std::min(kWindowSteps - 1, step + kNear); ++k)
-        near += sung.sounding[static_cast<size_t>(k)][pc];
-      const bool is_bass = bass[s] == static_cast<int>(pc);
-      const std::array features = {sung.sounding[s][pc],  sung.struck[s][pc],     near / 4,
-                                   sung.all[pc],          played.sounding[s][pc], played.struck[s][pc],
-                                   is_bass ? 1.0f : 0.0f, played.all[pc]};
-      std::ranges::copy(features, out.pitches.begin() + static_cast<long>((s * 12 + pc) * kPitchFeatures));
+      for (int k = std::max(kSongBegin, step - kNear); k <= std::min(kWindowSteps - 1, step + kNear); ++k)
+        near += sounding[row_of(k)][pc];
+      for (const float value : {sounding[row_of(step)][pc], struck[row_of(step)][pc], near / 4, 4 * all[pc] / sum})
+        out.pitches.push_back(value);
     }
-    float* row = &out.scalars[s * kStepScalars];
     const double middle = step + 0.5;
-    row[0] = middle >= window.voice_begin && middle < window.voice_end;
-    row[1] = middle >= window.past_begin && middle < window.past_end;
-    row[2] = static_cast<float>(std::clamp((middle - window.voice_end) / 16, 0.0, 2.0));
-    row[3] = static_cast<float>(std::clamp((middle - window.past_end) / 16, 0.0, 2.0));
-    row[4 + step % kStepsPerBeat] = 1;
-    if (const auto place = place_in_bar(window, step)) row[8] = row[9 + *place] = 1;
+    out.scalars.push_back(middle >= window.voice_begin && middle < window.voice_end);
+    out.scalars.push_back(static_cast<float>(std::clamp((middle - window.voice_end) / 16, 0.0, 2.0)));
+    for (int place = 0; place < kStepsPerBeat; ++place)
+      out.scalars.push_back((step - kSongBegin) % kStepsPerBeat == place);
   }
   return out;
 }

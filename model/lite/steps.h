@@ -16,6 +16,9 @@ namespace fastsag::model {
 inline constexpr int kStepsPerBeat = 4;
 inline constexpr int kWindowBeats = 24;  // 11 s at 130 beats a minute, 24 s at 60
 inline constexpr int kWindowSteps = kWindowBeats * kStepsPerBeat;
+// What the chord net looks back on: it ends with the window and begins before it, at a negative step.
+inline constexpr int kSongBeats = 96;
+inline constexpr int kSongSteps = kSongBeats * kStepsPerBeat, kSongBegin = kWindowSteps - kSongSteps;
 inline constexpr int kTriads = 24;  // root * 2 + (minor ? 1 : 0)
 
 struct StepNote {
@@ -26,7 +29,8 @@ struct StepNote {
 };
 
 struct StepWindow {
-  std::vector<StepNote> melody;           // as heard, ascending; what lies outside the voice span is not looked at
+  // As heard, ascending; what lies outside the voice span is not looked at. It may go back to kSongBegin.
+  std::vector<StepNote> melody;
   std::vector<StepNote> past;             // accompaniment as played; what lies outside the past span is not looked at
   double voice_begin = 0, voice_end = 0;  // where the voice is known, be it silent
   double past_begin = 0, past_end = 0;    // where the accompaniment is known; empty where there is none yet
@@ -34,10 +38,11 @@ struct StepWindow {
   int first_beat = 0;                     // place of the window's first beat in its bar
 };
 
-// What the chord net reads. pitches: [step][pitch class][kPitchFeatures] melody sounding, melody onset, melody within
-// 8 steps, melody of the window, past sounding, past onset, past bass, past of the window. scalars: [step][kScalars].
-inline constexpr int kPitchFeatures = 8;
-inline constexpr int kStepScalars = 25;
+// What the chord net reads, of steps [kSongBegin, kWindowSteps). pitches: [step][pitch class][kPitchFeatures] melody
+// sounding, melody onset, melody within 8 steps, all of the melody. scalars: [step][kStepScalars] the voice is known,
+// beats / 4 since it was, place in the beat.
+inline constexpr int kPitchFeatures = 4;
+inline constexpr int kStepScalars = 6;
 struct ChordFeatures {
   std::vector<float> pitches, scalars;
 };

@@ -13,12 +13,6 @@ namespace F = torch::nn::functional;
 
 Tensor layer_norm(const Tensor& x) { return F::layer_norm(x, F::LayerNormFuncOptions({x.size(-1)})); }
 
-// x [.., 2 * half] turned pairwise (i, i + half).
-Tensor turn(const Tensor& x, const Tensor& cosine, const Tensor& sine) {
-  const auto halves = x.chunk(2, -1);
-  return torch::cat({halves[0] * cosine - halves[1] * sine, halves[0] * sine + halves[1] * cosine}, -1);
-}
-
 }  // namespace
 
 CirculantImpl::CirculantImpl(int64_t in, int64_t out, int64_t kernel, int64_t dilation)
@@ -49,48 +43,59 @@ Tensor CirculantImpl::forward(const Tensor& x) {
   return torch::matmul(input, dense) + bias_.repeat({12});
 }
 
+GatedConvImpl::GatedConvImpl(int64_t channels, int64_t dilation)
+    : conv_(register_module("conv", Circulant(channels, 2 * channels, 3, dilation))),
+      mix_(register_module("mix", Circulant(channels, channels))) {}
+
+Tensor GatedConvImpl::forward(const Tensor& x) {
+  const auto gates = conv_->forward(layer_norm(x)).view({x.size(0), x.size(1), 12, -1}).chunk(2, -1);
+  return x + mix_->forward((torch::tanh(gates[0]) * torch::sigmoid(gates[1])).flatten(2));
+}
+
 ChordBlockImpl::ChordBlockImpl(const ChordNetOptions& options, int64_t dilation)
     : channels_(options.channels), heads_(options.heads) {
   const int64_t c = channels_;
-  conv_ = register_module("conv", Circulant(c, 2 * c, 3, dilation));
-  mix_ = register_module("mix", Circulant(c, c));
+  conv_ = register_module("conv", GatedConv(c, dilation));
   qkv_ = register_module("qkv", Circulant(c, 3 * c));
   join_ = register_module("join", Circulant(c, c));
   wide_ = register_module("wide", Circulant(c, 2 * c));
   narrow_ = register_module("narrow", Circulant(2 * c, c));
+  distance_ = register_parameter("distance", torch::zeros({heads_, 2 * kSongBeats - 1}));
 }
 
-Tensor ChordBlockImpl::forward(const Tensor& input, const Tensor& cosine, const Tensor& sine) {
-  const auto batch = input.size(0), steps = input.size(1), c = channels_, part = c / heads_;
-  const auto gates = conv_->forward(layer_norm(input)).view({batch, steps, 12, 2 * c}).chunk(2, -1);
-  Tensor x = input + mix_->forward((torch::tanh(gates[0]) * torch::sigmoid(gates[1])).reshape({batch, steps, 12 * c}));
-  // Pitch classes are folded into the heads: how well two steps match does not depend on the key.
-  const auto qkv = qkv_->forward(layer_norm(x)).view({batch, steps, 12, 3, heads_, part}).permute({3, 0, 4, 1, 2, 5});
-  const auto fold = [&](const Tensor& t) { return t.reshape({batch, heads_, steps, 12 * part}); };
-  const Tensor attended = torch::scaled_dot_product_attention(fold(turn(qkv[0], cosine, sine)),
-                                                              fold(turn(qkv[1], cosine, sine)), fold(qkv[2]));
+Tensor ChordBlockImpl::forward(const Tensor& input) {
+  const auto batch = input.size(0), beats = input.size(1), c = channels_, part = c / heads_;
+  Tensor x = conv_->forward(input);
+  // Pitch classes are folded into the heads: how well two beats match does not depend on the key.
+  const auto qkv = qkv_->forward(layer_norm(x)).view({batch, beats, 12, 3, heads_, part}).permute({3, 0, 4, 1, 2, 5});
+  const auto fold = [&](const Tensor& t) { return t.reshape({batch, heads_, beats, 12 * part}); };
+  const auto place = torch::arange(beats, torch::TensorOptions().dtype(torch::kLong).device(x.device()));
+  const Tensor apart = place.unsqueeze(0) - place.unsqueeze(1) + (kSongBeats - 1);
+  const Tensor bias = distance_.index_select(1, apart.flatten()).view({1, heads_, beats, beats});
+  const Tensor attended =
+      torch::scaled_dot_product_attention(fold(qkv[0]), fold(qkv[1]), fold(qkv[2]), bias.to(x.scalar_type()));
   x = x + join_->forward(
-              attended.view({batch, heads_, steps, 12, part}).permute({0, 2, 3, 1, 4}).reshape({batch, steps, 12 * c}));
+              attended.view({batch, heads_, beats, 12, part}).permute({0, 2, 3, 1, 4}).reshape({batch, beats, 12 * c}));
   return x + narrow_->forward(torch::silu(wide_->forward(layer_norm(x))));
 }
 
 ChordNetImpl::ChordNetImpl(const ChordNetOptions& options) : options_(options) {
-  enter_ = register_module("enter", Circulant(kPitchFeatures, options.channels));
-  scalars_ = register_module("scalars", nn::Linear(kStepScalars, options.channels));
+  const int64_t c = options.channels;
+  enter_ = register_module("enter", Circulant(kPitchFeatures, c));
+  scalars_ = register_module("scalars", nn::Linear(kStepScalars, c));
+  within_ = register_module("within", GatedConv(c, 1));
+  gather_ = register_module("gather", Circulant(kStepsPerBeat * c, c));
   blocks_ = register_module("blocks", nn::ModuleList());
   for (const int64_t dilation : options.dilations) blocks_->push_back(ChordBlock(options, dilation));
-  leave_ = register_module("leave", Circulant(options.channels, 2));
+  leave_ = register_module("leave", Circulant(c, 2));
 }
 
 Tensor ChordNetImpl::forward(const Tensor& pitches, const Tensor& scalars) {
   const auto batch = pitches.size(0), steps = pitches.size(1), c = options_.channels;
   Tensor x = enter_->forward(pitches.reshape({batch, steps, 12 * kPitchFeatures}));
-  x = x + scalars_->forward(scalars).repeat({1, 1, 12});
-  const int64_t half = c / options_.heads / 2;
-  const Tensor rate = torch::pow(1000.0, -torch::arange(half, torch::kFloat) / static_cast<double>(half));
-  const Tensor angle = (torch::arange(steps, torch::kFloat).unsqueeze(1) * rate).view({steps, 1, half}).to(x.device());
-  const Tensor cosine = angle.cos(), sine = angle.sin();
-  for (const auto& block : *blocks_) x = block->as<ChordBlock>()->forward(x, cosine, sine);
+  x = within_->forward(x + scalars_->forward(scalars).repeat({1, 1, 12}));
+  x = gather_->forward(x.view({batch, steps / kStepsPerBeat, kStepsPerBeat, 12, c}).transpose(2, 3).flatten(2));
+  for (const auto& block : *blocks_) x = block->as<ChordBlock>()->forward(x);
   return leave_->forward(layer_norm(x)).to(torch::kFloat);
 }
 

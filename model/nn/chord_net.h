@@ -1,9 +1,10 @@
 #pragma once
-// The chord net: which triad sounds in each step, from what is sung and what was played. Every layer treats the twelve
-// pitch classes alike (circulant over pitch class), so a song moved by a semitone gives the same chords moved by one.
+// The chord net: which triad sounds in each beat, from what is sung and was sung up to a minute before: songs come back
+// to their chords after 8, 16 or 32 beats. Every layer treats the twelve pitch classes alike (circulant over pitch
+// class), so a song moved by a semitone gives the same chords moved by one.
 //
 // Shapes: pitches [batch, steps, 12, kPitchFeatures], scalars [batch, steps, kStepScalars] (model/lite/steps.h)
-//         -> logits [batch, steps, 24], index root * 2 + (minor ? 1 : 0).
+//         -> logits [batch, steps / kStepsPerBeat, 24], index root * 2 + (minor ? 1 : 0); kSongBeats at most.
 // Threads: forward() of one instance from one thread at a time.
 #include <torch/torch.h>
 
@@ -14,7 +15,7 @@ namespace fastsag::model {
 struct ChordNetOptions {
   int64_t channels = 16;  // a pitch class
   int64_t heads = 2;
-  std::vector<int64_t> dilations = {1, 2, 4, 8, 1};  // one block each
+  std::vector<int64_t> dilations = {1, 1, 2, 4, 1};  // in beats, one block each
 };
 
 // A linear map or convolution over steps between [12 x in] and [12 x out] whose weights depend on the distance of
@@ -32,14 +33,27 @@ class CirculantImpl : public torch::nn::Module {
 };
 TORCH_MODULE(Circulant);
 
+// x + a gated convolution of it.
+class GatedConvImpl : public torch::nn::Module {
+ public:
+  GatedConvImpl(int64_t channels, int64_t dilation);
+  torch::Tensor forward(const torch::Tensor& x);
+
+ private:
+  Circulant conv_{nullptr}, mix_{nullptr};
+};
+TORCH_MODULE(GatedConv);
+
 class ChordBlockImpl : public torch::nn::Module {
  public:
   ChordBlockImpl(const ChordNetOptions& options, int64_t dilation);
-  torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& cosine, const torch::Tensor& sine);
+  torch::Tensor forward(const torch::Tensor& x);
 
  private:
   int64_t channels_, heads_;
-  Circulant conv_{nullptr}, mix_{nullptr}, qkv_{nullptr}, join_{nullptr}, wide_{nullptr}, narrow_{nullptr};
+  GatedConv conv_{nullptr};
+  Circulant qkv_{nullptr}, join_{nullptr}, wide_{nullptr}, narrow_{nullptr};
+  torch::Tensor distance_;  // [heads, 2 kSongBeats - 1] added to how well two beats match
 };
 TORCH_MODULE(ChordBlock);
 
@@ -50,8 +64,9 @@ class ChordNetImpl : public torch::nn::Module {
 
  private:
   ChordNetOptions options_;
-  Circulant enter_{nullptr}, leave_{nullptr};
+  Circulant enter_{nullptr}, gather_{nullptr}, leave_{nullptr};
   torch::nn::Linear scalars_{nullptr};
+  GatedConv within_{nullptr};  // the beat
   torch::nn::ModuleList blocks_;
 };
 TORCH_MODULE(ChordNet);

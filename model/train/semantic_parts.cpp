@@ -44,22 +44,25 @@ BeatBatch beat_batch(const std::vector<BeatWindow>& windows, torch::Device devic
 
 struct ChordBatch {
   Tensor pitches, scalars;
-  Tensor target;  // [batch, steps], -1 where there is nothing to learn
+  Tensor target;  // [batch, kSongBeats], -1 where there is nothing to learn
 };
 
-ChordBatch chord_batch(const std::vector<TrainingWindow>& windows, torch::Device device) {
+// from: the first step of a window whose chord is to be told.
+template <typename From>
+ChordBatch chord_batch(const std::vector<TrainingWindow>& windows, torch::Device device, From from) {
   std::vector<std::vector<float>> pitches, scalars;
   std::vector<std::vector<int64_t>> targets;
   for (const TrainingWindow& window : windows) {
     ChordFeatures features = chord_features(window.heard);
     pitches.push_back(std::move(features.pitches));
     scalars.push_back(std::move(features.scalars));
-    auto& target = targets.emplace_back(kWindowSteps, -1);
-    for (int step = window.unknown_from; step < kWindowSteps; ++step)
-      target[static_cast<size_t>(step)] = triad_index(window.chords[static_cast<size_t>(step)]);
+    auto& target = targets.emplace_back(kSongBeats, -1);
+    for (int beat = 0; beat < kSongBeats; ++beat)
+      if (kSongBegin + (beat + 1) * kStepsPerBeat > from(window))
+        target[static_cast<size_t>(beat)] = triad_index(window.song[static_cast<size_t>(beat)]);
   }
-  return {stacked(pitches, {kWindowSteps, 12, kPitchFeatures}).to(device),
-          stacked(scalars, {kWindowSteps, kStepScalars}).to(device), stacked(targets, {kWindowSteps}).to(device)};
+  return {stacked(pitches, {kSongSteps, 12, kPitchFeatures}).to(device),
+          stacked(scalars, {kSongSteps, kStepScalars}).to(device), stacked(targets, {kSongBeats}).to(device)};
 }
 
 Tensor cross_entropy(const Tensor& logits, const Tensor& target) {
@@ -157,19 +160,21 @@ ChordFigures check_chords(ChordNet& net, const std::vector<TrainingWindow>& all)
   torch::NoGradGuard no_grad;
   double ce = 0, steps = 0, exact = 0, beats = 0;
   in_batches(all, [&](const std::vector<TrainingWindow>& windows) {
-    const ChordBatch batch = chord_batch(windows, device_of(*net));
-    const Tensor log_p = torch::log_softmax(net->forward(batch.pitches, batch.scalars), -1).cpu().contiguous();
-    const Tensor target = batch.target.cpu().contiguous();
+    const ChordBatch batch =
+        chord_batch(windows, device_of(*net), [](const TrainingWindow& window) { return window.unknown_from; });
+    const auto of_window = [](const Tensor& t) { return t.slice(1, kSongBeats - kWindowBeats).cpu().contiguous(); };
+    const Tensor log_p = of_window(torch::log_softmax(net->forward(batch.pitches, batch.scalars), -1));
+    const Tensor p = log_p.exp();
+    const Tensor target = of_window(batch.target);
     const auto known = (target >= 0).sum().item<double>();
     ce += torch::nll_loss(log_p.flatten(0, 1), target.flatten(), {}, at::Reduction::Sum, -1).item<double>();
     steps += known;
     for (size_t i = 0; i < windows.size(); ++i) {
       std::vector<int> held(kWindowBeats, -1);
-      const ChordPath path =
-          chord_path({log_p[static_cast<int64_t>(i)].data_ptr<float>(), kWindowSteps * kTriads}, kStepsPerBeat, held);
+      const ChordPath path = chord_path({p[static_cast<int64_t>(i)].data_ptr<float>(), kWindowBeats * kTriads}, held);
       const auto* truth = target[static_cast<int64_t>(i)].data_ptr<int64_t>();
-      for (size_t step = 0; step < kWindowSteps; ++step)
-        if (truth[step] >= 0) exact += path.triads[step / kStepsPerBeat] == truth[step], ++beats;
+      for (size_t beat = 0; beat < kWindowBeats; ++beat)
+        if (truth[beat] >= 0) exact += path.triads[beat] == truth[beat], ++beats;
     }
   });
   return {ce / std::max(steps, 1.0), exact / std::max(beats, 1.0)};
@@ -217,21 +222,25 @@ Tensor ChordPart::loss(const BatchKey& key, std::map<std::string, double>&) {
     Chance chance = chance_of(key, kChordSalt, i);
     windows.push_back(random_window(songs_->train, chance));
   }
-  const ChordBatch batch = chord_batch(windows, device_of(*net_));
+  const ChordBatch batch =
+      chord_batch(windows, device_of(*net_), [](const TrainingWindow& window) { return window.heard.voice_begin; });
   return cross_entropy(net_->forward(batch.pitches, batch.scalars), batch.target);
 }
 
 std::map<std::string, double> ChordPart::validate() {
   std::map<std::string, double> figures;
-  const auto add = [&](const std::string& name, Hearing hearing, const Spoiling& spoiling) {
+  const auto add = [&](const std::string& name, Hearing hearing, const Spoiling& spoiling, bool cold = false) {
     auto windows = held_out(songs_->validate, hearing, spoiling, kChordCheck);
-    for (TrainingWindow& window : windows) forget_past(window);  // as LiteSemantic does
+    if (cold)  // the song began with the window
+      for (TrainingWindow& window : windows) window.heard.voice_begin = 0;
     const ChordFigures found = check_chords(net_, windows);
     figures[name + "_ce"] = found.ce;
     figures[name + "_exact"] = found.exact;
   };
   add("all", Hearing::all, {.tracker = 1});
   add("live", Hearing::live, {.tracker = 1});
+  add("cold", Hearing::all, {.tracker = 1}, true);
+  add("cold_live", Hearing::live, {.tracker = 1}, true);
   add("written", Hearing::all, {.tracker = 0, .bars = true});
   return figures;
 }

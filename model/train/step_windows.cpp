@@ -110,36 +110,39 @@ TrainingWindow window_at(const Song& song, int first, int steps_per_beat, Hearin
   const double begin = map.seconds_at(start),
                end = map.seconds_at(start + static_cast<double>(kWindowSteps) / steps_per_beat);
   const double steps_a_second = kWindowSteps / (end - begin);
+  const double heard_from = map.seconds_at(start + static_cast<double>(kSongBegin) / steps_per_beat);
   const auto step_at = [&](double seconds) {
     return (map.beat_at(seconds) - start) * steps_per_beat + spoiling.grid_shift;
   };
-  const auto on_grid = [&](const std::vector<SongNote>& notes, int shift) {
+  const auto on_grid = [&](const std::vector<SongNote>& notes, int shift, double from) {
     std::vector<StepNote> out;
     for (const SongNote& note : notes)
-      if (note.onset + note.duration > begin - 0.2 && note.onset < end + 0.2)
+      if (note.onset + note.duration > from - 0.2 && note.onset < end + 0.2)
         out.push_back({step_at(note.onset), step_at(note.onset + note.duration), note.pitch + shift, note.velocity});
     return out;
   };
 
   TrainingWindow out;
   StepWindow& heard = out.heard;
-  heard.melody = on_grid(tracked(song.melody, begin - 1, end + 1, spoiling.tracker, chance),
-                         spoiling.transpose + 12 * spoiling.voice_octave);
-  out.score = quantise(on_grid(song.notes, spoiling.transpose));
-  for (int step = 0; step < kWindowSteps; ++step) {
-    const double seconds = map.seconds_at(start + (step + 0.5 - spoiling.grid_shift) / steps_per_beat);
+  heard.melody = on_grid(tracked(song.melody, heard_from - 1, end + 1, spoiling.tracker, chance),
+                         spoiling.transpose + 12 * spoiling.voice_octave, heard_from);
+  out.score = quantise(on_grid(song.notes, spoiling.transpose, begin));
+  const auto chord_at = [&](double step) -> StepChord {
+    const double seconds = map.seconds_at(start + (step - spoiling.grid_shift) / steps_per_beat);
     const auto next = std::ranges::upper_bound(song.chords, seconds, {}, &SongChord::begin);
-    StepChord chord;
-    if (next != song.chords.begin() && std::prev(next)->end > seconds && std::prev(next)->quality != Quality::none)
-      chord = {((std::prev(next)->root + spoiling.transpose) % 12 + 12) % 12, std::prev(next)->quality};
-    out.chords.push_back(chord);
-  }
+    if (next == song.chords.begin() || std::prev(next)->end <= seconds || std::prev(next)->quality == Quality::none)
+      return {};
+    return {((std::prev(next)->root + spoiling.transpose) % 12 + 12) % 12, std::prev(next)->quality};
+  };
+  for (int step = 0; step < kWindowSteps; ++step) out.chords.push_back(chord_at(step + 0.5));
+  for (int beat = 0; beat < kSongBeats; ++beat) out.song.push_back(chord_at(kSongBegin + (beat + 0.4) * kStepsPerBeat));
   if (spoiling.bars) {
     const auto [beats, place] = map.bar_at(first);
     heard.bar_beats = beats;
     heard.first_beat = place;
   }
 
+  heard.voice_begin = kSongBegin;
   heard.voice_end = kWindowSteps;
   if (hearing == Hearing::all) return out;
   if (hearing == Hearing::delayed) {
@@ -151,7 +154,8 @@ TrainingWindow window_at(const Song& song, int first, int steps_per_beat, Hearin
   }
   heard.past_end = std::max(heard.past_end, 1.0);
   out.unknown_from = static_cast<int>(heard.past_end);
-  heard.past = on_grid(with_wrong_chords(song.notes, song.chords, spoiling.wrong_past, chance), spoiling.transpose);
+  heard.past =
+      on_grid(with_wrong_chords(song.notes, song.chords, spoiling.wrong_past, chance), spoiling.transpose, begin);
   return out;
 }
 
@@ -190,8 +194,9 @@ TrainingWindow random_window(const std::vector<Song>& songs, Chance& chance) {
       forget_past(out);
       out.unknown_from = 0;
     }
+    StepWindow& heard = out.heard;
+    if (chance.maybe(0.5)) heard.voice_begin = chance.uniform(kSongBegin, heard.voice_end / 2);
     if (chance.maybe(0.2)) {  // the song has only just begun
-      StepWindow& heard = out.heard;
       heard.voice_begin = chance.uniform(0, 0.8) * heard.voice_end;
       if (heard.past_end > 0) heard.past_begin = std::min(heard.voice_begin + chance.uniform(0, 8), heard.past_end);
       out.unknown_from = std::max(out.unknown_from, static_cast<int>(heard.voice_begin));

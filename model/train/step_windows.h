@@ -44,14 +44,15 @@ struct Spoiling {
 };
 
 enum class Hearing {
-  all,      // the whole window, nothing played yet
-  delayed,  // the whole window; what was played is known up to one to four seconds before its end
+  all,      // everything, nothing played yet
+  delayed,  // everything; what was played is known up to one to four seconds before the end
   live,     // the voice breaks off up to 3.5 s before the end; what was played is known up to 2 s further
 };
 
 struct TrainingWindow {
   StepWindow heard;
   std::vector<StepChord> chords;  // annotated, one a step
+  std::vector<StepChord> song;    // annotated, one a beat of all that the chord net looks back on
   std::vector<ScoreNote> score;   // the true accompaniment
   int unknown_from = 0;           // first step whose chord is to be guessed
 };

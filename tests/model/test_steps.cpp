@@ -11,12 +11,12 @@ namespace fastsag::model {
 namespace {
 
 float pitch_feature(const ChordFeatures& f, int step, int pc, int feature) {
-  return f.pitches[static_cast<size_t>((step * 12 + pc) * kPitchFeatures + feature)];
+  return f.pitches[static_cast<size_t>(((step - kSongBegin) * 12 + pc) * kPitchFeatures + feature)];
 }
 
 StepWindow random_window(Chance& chance) {
   StepWindow window;
-  double at = -3;
+  double at = kSongBegin - 3;
   while (at < kWindowSteps + 4) {
     const double length = chance.uniform(0.2, 6);
     window.melody.push_back({at, at + length, 55 + chance.below(20), 80});
@@ -27,6 +27,7 @@ StepWindow random_window(Chance& chance) {
     window.past.push_back({onset, onset + chance.uniform(0.1, 10), 36 + chance.below(50), 40 + chance.below(60)});
   }
   std::ranges::sort(window.past, {}, &StepNote::onset);
+  window.voice_begin = chance.uniform(kSongBegin, 0);
   window.voice_end = chance.uniform(10, kWindowSteps);
   window.past_end = chance.uniform(5, kWindowSteps);
   return window;
@@ -45,6 +46,19 @@ TEST(Steps, ANoteSoundsWhereItIsAndIsStruckOnce) {
   EXPECT_FLOAT_EQ(pitch_feature(f, 4, 4, 1), 1);
   EXPECT_FLOAT_EQ(pitch_feature(f, 7, 4, 0), 1);
   EXPECT_FLOAT_EQ(pitch_feature(f, 12, 4, 2), 1);  // "near" reaches 8 steps: all 4 steps of it, over 4
+}
+
+TEST(Steps, TheChordNetLooksBackAMinute) {
+  StepWindow window;
+  window.melody = {{kSongBegin + 1, kSongBegin + 3, 62, 80}};
+  window.voice_begin = kSongBegin;
+  window.voice_end = kWindowSteps;
+  const ChordFeatures f = chord_features(window);
+  EXPECT_FLOAT_EQ(pitch_feature(f, kSongBegin + 1, 2, 1), 1);
+  EXPECT_FLOAT_EQ(pitch_feature(f, kSongBegin + 2, 2, 0), 1);
+  EXPECT_GT(pitch_feature(f, kWindowSteps - 1, 2, 3), 0) << "all of the melody is known everywhere";
+  window.voice_begin = 0;
+  EXPECT_FLOAT_EQ(pitch_feature(chord_features(window), kSongBegin + 2, 2, 0), 0) << "before the room's first sound";
 }
 
 TEST(Steps, WhatIsNotKnownIsNotLookedAt) {
@@ -75,7 +89,7 @@ TEST(Steps, MovingEverythingByAnIntervalMovesThePitchClasses) {
     for (auto* notes : {&window.melody, &window.past})
       for (StepNote& note : *notes) note.pitch += up;
     const ChordFeatures there = chord_features(window);
-    for (int step = 0; step < kWindowSteps; ++step)
+    for (int step = kSongBegin; step < kWindowSteps; ++step)
       for (int pc = 0; pc < 12; ++pc)
         for (int k = 0; k < kPitchFeatures; ++k)
           ASSERT_FLOAT_EQ(pitch_feature(here, step, pc, k), pitch_feature(there, step, (pc + up) % 12, k));
@@ -85,10 +99,10 @@ TEST(Steps, MovingEverythingByAnIntervalMovesThePitchClasses) {
 TEST(Steps, BarsCountFromTheFirstBeatAndAreSilentWhereUnknown) {
   StepWindow window;
   const auto place = [&](int step) {
-    const ChordFeatures f = chord_features(window);
-    const auto row = f.scalars.begin() + step * kStepScalars;
-    const auto found = std::find(row + 9, row + 25, 1.0f);
-    return row[8] == 0 ? -1 : static_cast<int>(found - (row + 9));
+    const auto conditions = note_conditions(window, {}, {});
+    const auto row = conditions.begin() + step * kNoteConditions;
+    const auto found = std::find(row + 46, row + 62, 1.0f);
+    return row[45] == 0 ? -1 : static_cast<int>(found - (row + 46));
   };
   EXPECT_EQ(place(0), -1);
   window.bar_beats = 3;
