@@ -121,9 +121,9 @@ bool differ(const model::Pulse& a, const model::Pulse& b, double now) {
   };
   const auto number = [&](const model::Pulse& pulse) {
     const double beat = a.origin + a.period * std::round((now - a.origin) / a.period);
-    return pulse.number.value_or(0) + std::llround((beat - pulse.origin) / pulse.period);
+    return *pulse.number + std::llround((beat - pulse.origin) / pulse.period);
   };
-  if (number(a) != number(b)) return true;
+  if (a.number.has_value() != b.number.has_value() || (a.number && number(a) != number(b))) return true;
   return apart(0) > kHear_s || apart(-10) > kHearFar_s || apart(10) > kHearFar_s;
 }
 

@@ -14,6 +14,7 @@ namespace {
 // What the generator is asked for so that it writes as many notes as the validation songs have (their own .86 a step
 // would give two thirds of them: sampling without the tail of the distribution ends steps early).
 constexpr float kUsualNotesPerStep = 1.2f, kUsualVelocity = 77;
+constexpr float kDensest = .5f;  // octaves of notes a step at density 1: the generator overdoes what is more than usual
 constexpr int kLongestRest = 24;  // steps without an onset after which what came before is no beginning to go on from
 
 // The window's steps on the timeline.
@@ -162,7 +163,7 @@ std::optional<Chord> key_of(const StepWindow& window, std::span<const StepChord>
   if (sung <= 0) return std::nullopt;
   for (const StepChord& chord : chords)
     for (const int interval : {0, chord.quality == Quality::minor ? 3 : 4, 7})
-      if (chord.quality != Quality::none) weight[static_cast<size_t>((chord.root + interval) % 12)] += 0.1;
+      if (chord.quality != Quality::none) weight[static_cast<size_t>((chord.root + interval) % 12)] += 0.02;
   Chord best{.confidence = -1};
   for (const Quality quality : {Quality::major, Quality::minor})
     for (int root = 0; root < 12; ++root) {
@@ -235,7 +236,10 @@ Plan LiteSemantic::plan(const SemanticInput& asked) {
     for (const Note& note : in.past->notes)
       if (note.onset < in.known_end && note.release > grid.position(0)) plan.notes.push_back(note);
   if (begin < end) {
-    const Style style{kUsualNotesPerStep * std::exp2(in.controls.density), kUsualVelocity};
+    // Less chance means fewer steps that end early, and more notes: told fewer, they stay as many.
+    const float calm = std::min(1.0f, std::pow(in.controls.temperature / Controls{}.temperature, .25f));
+    const float density = in.controls.density > 0 ? kDensest * in.controls.density : in.controls.density;
+    const Style style{calm * kUsualNotesPerStep * std::exp2(density), kUsualVelocity};
     const auto [prefix, prefix_begin] = prefix_of(window, begin);
     std::vector<int64_t> positions;
     for (int step = 0; step < kWindowSteps; ++step) positions.push_back(grid.position(step) / 256);
