@@ -6,6 +6,7 @@
 #include "dsp/error.h"
 #include "dsp/mel.h"
 #include "model/atomic_file.h"
+#include "model/train/left_out.h"
 #include "model/train/open_sound.h"
 
 namespace fastsag::model {
@@ -33,6 +34,20 @@ AudioSong::AudioSong(std::string name, std::filesystem::path sound, std::span<co
   for (const SongNote& note : notes)
     notes_.push_back(
         {samples_of(note.onset), samples_of(note.onset + note.duration), note.pitch, note.velocity, note.channel});
+  check();
+}
+
+void AudioSong::check() const {
+  constexpr int64_t kPieces = 16, kPiece = kSampleRate / 2, kLate = 3 * kSampleRate;
+  const int64_t samples = frames_ * dsp::kMelHop;
+  const int64_t last = notes_.empty() ? 0 : notes_.back().onset;
+  if (last > samples + kLate)
+    throw Error(sound_.string() + " is " + std::to_string(samples / kSampleRate) +
+                " s long and its last note begins after " + std::to_string(last / kSampleRate) +
+                "; render it again with tools/make_corpus");
+  for (int64_t i = 0; i < kPieces; ++i)
+    if (std::ranges::any_of(wave(samples * i / kPieces, kPiece), [](float sample) { return sample != 0; })) return;
+  throw Error(sound_.string() + " is silent; render it again with tools/make_corpus");
 }
 
 std::vector<float> AudioSong::wave(int64_t begin, int64_t count) const {
@@ -71,14 +86,16 @@ torch::Tensor AudioSong::mel(int64_t first_frame, int64_t count) const {
 
 AudioCorpus::AudioCorpus(const std::filesystem::path& folder, const std::string& split, const std::string& instrument) {
   const bool piano = instrument == "piano";
-  for (const Song& song : load_songs(folder, split)) {
-    const auto part = song.parts.find(instrument);
-    if (piano && !song.no_vocals.empty())
-      songs_.emplace_back(song.name, song.no_vocals, song.notes, folder / "mel_cache" / (song.name + ".mel16"));
-    if (!piano && part != song.parts.end())
-      songs_.emplace_back(song.name, part->second.sound, part->second.notes,
-                          folder / "mel_cache" / (song.name + "_" + instrument + ".mel16"));
-  }
+  for (const Song& song : load_songs(folder, split)) try {
+      const auto part = song.parts.find(instrument);
+      if (piano && !song.no_vocals.empty())
+        songs_.emplace_back(song.name, song.no_vocals, song.notes, folder / "mel_cache" / (song.name + ".mel16"));
+      if (!piano && part != song.parts.end())
+        songs_.emplace_back(song.name, part->second.sound, part->second.notes,
+                            folder / "mel_cache" / (song.name + "_" + instrument + ".mel16"));
+    } catch (const Error& error) {
+      leave_out(error.what());
+    }
   if (songs_.empty() && !piano)
     throw Error(folder.string() + " holds no NAME_" + instrument + ".flac of the split \"" + split +
                 "\"; render it with tools/make_corpus --parts");

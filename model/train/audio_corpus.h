@@ -4,8 +4,10 @@
 //
 // The cache is NAME.mel16 (of the piano; else NAME_INSTRUMENT.mel16) in `mel_cache` under the corpus folder:
 // [frames][100] fp16, normalised, mapped into memory and shared by all ranks. It is made on first use and again when
-// the sound file is newer. Errors: Error for a sound file that is not 24 kHz mono, or a corpus with no rendered song of
-// a split.
+// the sound file is newer.
+//
+// Errors: AudioSong throws Error for a sound file that cannot be read, is not 24 kHz mono, is silent or ends seconds
+// before its notes do; AudioCorpus leaves such songs out (left_out.h) and throws where none of a split remains.
 #include <torch/torch.h>
 
 #include <filesystem>
@@ -31,6 +33,7 @@ class AudioSong {
   std::vector<float> wave(int64_t begin, int64_t count) const;
 
  private:
+  void check() const;
   torch::Tensor cached_mel() const;
   std::string name_;
   std::filesystem::path sound_, cache_;

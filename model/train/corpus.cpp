@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "dsp/error.h"
+#include "model/train/left_out.h"
 
 namespace fastsag::model {
 namespace {
@@ -64,7 +65,8 @@ Song load_song(const std::filesystem::path& file) try {
   song.no_vocals = rendered(file, "_no_vocals.flac");
   const json parts = data.value("parts", json::object());
   for (const auto& [name, rows] : parts.items()) {
-    if (const auto sound = rendered(file, "_" + name + ".flac"); !sound.empty()) song.parts[name] = {notes(rows), sound};
+    if (const auto sound = rendered(file, "_" + name + ".flac"); !sound.empty())
+      song.parts[name] = {notes(rows), sound};
   }
   return song;
 } catch (const json::exception& error) {
@@ -80,8 +82,11 @@ std::vector<Song> load_songs(const std::filesystem::path& folder, const std::str
     if (entry.path().extension() == ".json") files.push_back(entry.path());
   std::ranges::sort(files);
   std::vector<Song> songs;
-  for (const auto& file : files)
-    if (Song song = load_song(file); song.split == split) songs.push_back(std::move(song));
+  for (const auto& file : files) try {
+      if (Song song = load_song(file); song.split == split) songs.push_back(std::move(song));
+    } catch (const Error& error) {
+      leave_out(error.what());
+    }
   if (songs.empty())
     throw Error(folder.string() + " holds no song of the split \"" + split + "\"; run tools/make_corpus");
   return songs;

@@ -4,7 +4,8 @@
 // that need no notes.
 //
 // Units: seconds from the start of the song, as the annotations have them; MIDI keys and velocities.
-// Errors: load_* throw fastsag::Error that names the file.
+// Errors: load_song throws fastsag::Error that names the file; load_songs leaves such songs out (left_out.h) and throws
+// where none remains.
 #include <filesystem>
 #include <map>
 #include <string>

@@ -9,6 +9,7 @@
 
 #include "dsp/error.h"
 #include "model/atomic_file.h"
+#include "model/train/left_out.h"
 #include "model/train/open_sound.h"
 
 namespace fastsag::model {
@@ -127,7 +128,11 @@ std::vector<Stems> find_stems(const fs::path& folder) {
   for (const auto& entry : fs::recursive_directory_iterator(folder, fs::directory_options::follow_directory_symlink)) {
     const std::string stem = entry.path().stem().string();
     if (entry.is_regular_file() && is_sound(entry.path()) && (stem == "no_vocals" || stem.ends_with("_no_vocals")))
-      songs.push_back(stems_of(folder, entry.path()));
+      try {
+        songs.push_back(stems_of(folder, entry.path()));
+      } catch (const Error& error) {
+        leave_out(error.what());
+      }
   }
   std::ranges::sort(songs, {}, &Stems::name);
   return songs;

@@ -83,11 +83,11 @@ TEST(StepWindows, BeatsAndSecondsAreInverse) {
 
 TEST(StepWindows, WhatIsHeardCoversTheLeadsOfBothModes) {
   const auto all = scores();
-  double lowest = kWindowSteps, ahead = 0, unknown = 0, transposed = 0;
+  double lowest = kWindowSteps, ahead = 0, unknown = 0, transposed = 0, whole = 0;
   for (uint64_t i = 0; i < 400; ++i) {
     Chance chance({i});
     const TrainingWindow w = random_window(all->train, chance);
-    EXPECT_TRUE(w.heard.voice_begin >= 0 && w.heard.voice_begin < w.heard.voice_end &&
+    EXPECT_TRUE(w.heard.voice_begin >= kSongBegin && w.heard.voice_begin < w.heard.voice_end &&
                 w.heard.voice_end <= kWindowSteps);
     EXPECT_TRUE(w.heard.past_begin <= w.heard.past_end && w.heard.past_end < kWindowSteps);
     EXPECT_LT(w.unknown_from, kWindowSteps);
@@ -95,12 +95,14 @@ TEST(StepWindows, WhatIsHeardCoversTheLeadsOfBothModes) {
     ahead = std::max(ahead, w.heard.past_end - w.heard.voice_end);
     unknown += w.heard.past_end == 0;
     transposed += w.chords[40].root % 2;
+    whole += w.heard.voice_begin == kSongBegin;
   }
   const double second = 4 * 100 / 60.0;                          // steps
   EXPECT_NEAR(lowest, kWindowSteps - 3.5 * second, second / 2);  // the voice breaks off up to 3.5 s early
   EXPECT_NEAR(ahead, 2 * second, second / 2);                    // and up to 2 s beyond it was played
   EXPECT_NEAR(unknown / 400, 0.35 + 0.65 * 0.7, 0.1);            // nothing played, or not told of
   EXPECT_NEAR(transposed / 400, 0.5, 0.1);                       // all keys alike
+  EXPECT_NEAR(whole / 400, 0.5 * 0.8, 0.1);                      // as much as can be remembered, or less
 }
 
 TEST(StepWindows, AWrongPastIsAnotherChordNotAnotherRhythm) {
