@@ -62,16 +62,20 @@ const Chord* chord_at(const Plan* plan, int64_t position) {
   return next == plan->chords.begin() ? nullptr : &*std::prev(next);
 }
 
-// What a chart says of the window's beats; null where there is none, or the beat was played with a chord.
+// What a chart says of a beat, counted from the window's first; null where there is none.
+const Chord* chart_at(const SemanticInput& in, const Grid& grid, int beat) {
+  if (!in.controls.chart || !in.pulse.number) return nullptr;
+  const int64_t number = *in.pulse.number + grid.first_beat + beat;
+  return number < 0 ? nullptr : &in.controls.chart->at(number);
+}
+
+// The same of all the window's beats; null also where the beat was played with a chord.
 std::vector<const Chord*> charted_beats(const SemanticInput& in, const Grid& grid) {
   std::vector<const Chord*> charted(kWindowBeats, nullptr);
-  if (!in.controls.chart || !in.pulse.number) return charted;
   for (int beat = 0; beat < kWindowBeats; ++beat) {
-    const int64_t number = *in.pulse.number + grid.first_beat + beat;
-    if (number < 0) continue;
-    const Chord& chord = in.controls.chart->at(number);
+    const Chord* chord = chart_at(in, grid, beat);
     const bool played = grid.position((beat + 0.5) * kStepsPerBeat) < in.known_end;
-    if (!played || chord.quality == Quality::none) charted[static_cast<size_t>(beat)] = &chord;
+    if (chord && (!played || chord->quality == Quality::none)) charted[static_cast<size_t>(beat)] = chord;
   }
   return charted;
 }
@@ -184,10 +188,9 @@ std::optional<Chord> key_of(const StepWindow& window, std::span<const StepChord>
 // Steps from one on that a note may last: at most `length`, and not into a beat where a chart has no chord, though that
 // may lie beyond the window.
 double until_silence(const SemanticInput& in, const Grid& grid, int begin, double length) {
-  if (!in.controls.chart || !in.pulse.number) return length;
   for (int step = begin; step < begin + length; ++step) {
-    const int64_t number = *in.pulse.number + grid.first_beat + step / kStepsPerBeat;
-    if (number >= 0 && in.controls.chart->at(number).quality == Quality::none) return step - begin;
+    const Chord* chord = chart_at(in, grid, step / kStepsPerBeat);
+    if (chord && chord->quality == Quality::none) return step - begin;
   }
   return length;
 }

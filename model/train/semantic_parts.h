@@ -26,8 +26,9 @@ class ChordPart : public NetPart<ChordNet, ScoreSplits> {
   explicit ChordPart(SharedScores scores, int64_t batch = 16) : NetPart("chord", std::move(scores), batch) {}
   PartOptions options() const override;
   torch::Tensor loss(const BatchKey& key, std::map<std::string, double>& figures) override;
-  // From the voice alone. all_ce, all_exact (a step, after Viterbi): tracked voice, wholly heard; live_*: of the steps
-  // about and after the point where the voice breaks off; written_*: melody as written, bars known.
+  // all_ce, all_exact (a beat of the window, after Viterbi): tracked voice, wholly heard; live_*: of the beats about
+  // and after the point where the voice breaks off; cold_*: the song began with the window; written_*: melody as
+  // written.
   std::map<std::string, double> validate() override;
 };
 
