@@ -16,6 +16,7 @@ class UsageError : public Error {
 void add_bench(CLI::App& app);
 void add_devices(CLI::App& app);
 void add_eval(CLI::App& app);
+void add_hear(CLI::App& app);
 void add_info(CLI::App& app);
 void add_probe(CLI::App& app);
 void add_render(CLI::App& app);

@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
   add_bench(app);
   add_devices(app);
   add_eval(app);
+  add_hear(app);
   add_info(app);
   add_probe(app);
   add_render(app);

@@ -21,6 +21,7 @@ VOWELS_HZ = np.array([[750, 1200, 2500, 3500], [480, 1800, 2550, 3600], [300, 22
                       [340, 750, 2400, 3300], [560, 1450, 2450, 3500], [320, 1750, 2300, 3400]], float)
 BANDWIDTHS_HZ = np.array([90, 110, 170, 250], float)
 FORMANT_LEVELS = np.array([1, .6, .35, .25])
+HUM_HZ, HUM_LEVELS = np.array([[260, 1050, 2200, 3300]], float), np.array([1, .06, .03, .02])  # the mouth is closed
 
 
 @dataclasses.dataclass
@@ -36,6 +37,8 @@ class Singer:
     level: float  # RMS where there is singing
     floor: float  # RMS of the noise floor
     phases: np.ndarray  # of the harmonics; the same for all vowels, so that they blend without beating
+    scoop: float = 1.2  # semitones below a phrase's first note, at most
+    drift: float = .05  # semitones, standard deviation, five times a second
 
 
 @dataclasses.dataclass
@@ -60,9 +63,12 @@ def draw_singer(rng: np.random.Generator) -> Singer:
 
 def sing(melody: list, seconds: int, timing_sd_s: float, rng: np.random.Generator) -> np.ndarray:
     """[onset_s, duration_s, pitch, velocity] in order, without overlaps -> seconds * SAMPLE_RATE samples within +-1."""
-    samples = seconds * SAMPLE_RATE
     singer = draw_singer(rng)
-    notes = perform(melody, singer, timing_sd_s, rng)
+    return render(perform(melody, singer, timing_sd_s, rng), singer, seconds * SAMPLE_RATE, rng)
+
+
+def render(notes: list[SungNote], singer: Singer, samples: int, rng: np.random.Generator,
+           humming: bool = False) -> np.ndarray:
     loudness = loudness_curve(notes, samples, rng)
     pitch = pitch_curve(notes, singer, samples, rng)
 
@@ -72,7 +78,7 @@ def sing(melody: list, seconds: int, timing_sd_s: float, rng: np.random.Generato
     tone = np.zeros(samples, np.float32)
     for index, note in enumerate(notes):
         follows = index + 1 < len(notes) and notes[index + 1].legato
-        add_vowel(tone, place, note, follows, vowel_table(note.pitch, singer, rng))
+        add_vowel(tone, place, note, follows, vowel_table(note.pitch, singer, rng, humming))
 
     breath = rng.standard_normal(samples + 1, np.float32)
     breath = breath[1:] - .7 * breath[:-1]
@@ -82,8 +88,12 @@ def sing(melody: list, seconds: int, timing_sd_s: float, rng: np.random.Generato
             add_consonant(tone, note, rng)
         if not note.legato and rng.random() < .3:
             add_breathing_in(tone, note, singer, rng)
+    return levelled(tone, loudness > .2, singer, rng)
 
-    sung = loudness > .2
+
+def levelled(tone: np.ndarray, sung: np.ndarray, singer: Singer, rng: np.random.Generator) -> np.ndarray:
+    """At the singer's level where there is singing (a flag a CONTROL_STEP), on the noise floor, within +-.97."""
+    samples = tone.size
     active = tone[:sung.size * CONTROL_STEP].reshape(-1, CONTROL_STEP)[sung[:samples // CONTROL_STEP]]
     rms = float(np.sqrt(np.mean(np.square(active)))) if active.size else 0.
     voice = tone * (singer.level / rms if rms > 0 else 0.) + singer.floor * rng.standard_normal(samples, np.float32)
@@ -111,7 +121,8 @@ def pitch_curve(notes: list[SungNote], singer: Singer, samples: int, rng: np.ran
     steps = samples // CONTROL_STEP + 1
     time = np.arange(steps) / CONTROL_RATE
     knots = np.arange(0, time[-1] + .25, .2)
-    curve = np.full(steps, notes[0].pitch if notes else 60.) + np.interp(time, knots, rng.normal(0, .05, knots.size))
+    drift = np.interp(time, knots, rng.normal(0, singer.drift, knots.size))
+    curve = np.full(steps, notes[0].pitch if notes else 60.) + drift
     base = notes[0].pitch if notes else 60.
     for before, note in zip([None, *notes], notes):
         step = note.pitch - (before.pitch if before else base)
@@ -122,7 +133,7 @@ def pitch_curve(notes: list[SungNote], singer: Singer, samples: int, rng: np.ran
             ramp = .5 + .5 * np.cos(np.pi * np.arange(glide) / glide)
             curve[begin:begin + glide] -= step * ramp[:max(0, steps - begin)]
         else:
-            scoop = rng.uniform(0, 1.2) * np.exp(-np.arange(200) / rng.uniform(20, 60))
+            scoop = rng.uniform(0, singer.scoop) * np.exp(-np.arange(200) / rng.uniform(20, 60))
             curve[begin:begin + 200] -= scoop[:max(0, steps - begin)]
         first, last = control_index(note.begin + .2, steps), control_index(note.end, steps)
         if last - first > 100:
@@ -154,13 +165,14 @@ def loudness_curve(notes: list[SungNote], samples: int, rng: np.random.Generator
     return np.convolve(curve, kernel / kernel.sum(), "same")
 
 
-def vowel_table(pitch: float, singer: Singer, rng: np.random.Generator) -> np.ndarray:
+def vowel_table(pitch: float, singer: Singer, rng: np.random.Generator, humming: bool) -> np.ndarray:
     """One period, RMS 1, with its first sample repeated at the end."""
     hz = 440 * 2 ** ((pitch - 69) / 12)
     harmonics = np.arange(1, max(2, min(TABLE // 2, int(HIGHEST_HARMONIC_HZ / (hz * 1.06)))))
-    formants = VOWELS_HZ[rng.integers(len(VOWELS_HZ))] * singer.formant_scale * rng.uniform(.92, 1.08, 4)
+    vowels, levels = (HUM_HZ, HUM_LEVELS) if humming else (VOWELS_HZ, FORMANT_LEVELS)
+    formants = vowels[rng.integers(len(vowels))] * singer.formant_scale * rng.uniform(.92, 1.08, 4)
     distance = (harmonics[:, None] * hz - formants) / BANDWIDTHS_HZ
-    gain = .02 + (FORMANT_LEVELS / np.sqrt(1 + 4 * distance ** 2)).sum(axis=1)
+    gain = (.002 if humming else .02) + (levels / np.sqrt(1 + 4 * distance ** 2)).sum(axis=1)
     spectrum = np.zeros(TABLE // 2 + 1, complex)
     spectrum[harmonics] = gain * harmonics ** -singer.tilt * np.exp(1j * singer.phases[harmonics])
     table = np.fft.irfft(spectrum)
