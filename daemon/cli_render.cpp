@@ -9,6 +9,7 @@
 
 #include "daemon/cli.h"
 #include "daemon/durations.h"
+#include "daemon/plan_file.h"
 #include "daemon/render.h"
 #include "daemon/sound_file.h"
 #include "model/chord_reader.h"
@@ -20,7 +21,7 @@ struct Arguments {
   RenderOptions render;
   model::AccompanistOptions model;
   std::string mode = "delayed", style = "piano", key;
-  std::filesystem::path chart;
+  std::filesystem::path chart, notes;
   bool json = false;
 };
 
@@ -72,6 +73,18 @@ nlohmann::json to_json(const Arguments& arguments, const RenderReport& report) {
           {"window_ms", window_ms}};
 }
 
+// Its notes that the style plays.
+std::shared_ptr<const model::Plan> score_of(const std::filesystem::path& file, const std::string& style) {
+  model::Plan score = load_plan(file);
+  const auto left_out = std::erase_if(score.notes, [ensemble = *model::ensemble_of(style)](const model::Note& note) {
+    return !model::plays(ensemble, note.channel);
+  });
+  if (left_out > 0)
+    std::fprintf(stderr, "fastsag: style %s does not play %zu of the notes of %s: those of other channels\n",
+                 style.c_str(), left_out, file.c_str());
+  return std::make_shared<const model::Plan>(std::move(score));
+}
+
 void steer(Arguments& arguments) {
   if (!arguments.key.empty()) {
     arguments.render.key = model::read_key(arguments.key);
@@ -80,6 +93,7 @@ void steer(Arguments& arguments) {
   }
   if (!arguments.chart.empty())
     arguments.render.chart = std::make_shared<const model::Chart>(model::load_chart(arguments.chart));
+  if (!arguments.notes.empty()) arguments.render.room.score = score_of(arguments.notes, arguments.style);
 }
 
 void run(Arguments& arguments) {
@@ -100,7 +114,8 @@ void run(Arguments& arguments) {
   try {
     model::check_style(*accompanist, arguments.render.style);
     const RenderOptions& asked = arguments.render;
-    if (!accompanist->has_plan() && (asked.temperature || asked.density || asked.key || asked.chart))
+    if (!accompanist->has_plan() &&
+        (asked.temperature || asked.density || asked.key || asked.chart || asked.room.score))
       throw Error("preset " + std::string(accompanist->preset()) + " " + std::string(model::kNeedsPlan));
   } catch (const Error& error) {
     throw UsageError(error.what());
@@ -152,6 +167,12 @@ void add_render(CLI::App& app) {
   command->add_option("--chart", arguments->chart,
                       "A ChordPro file with bars, whose chords are played; bar 1 is at the beginning with --bpm, else "
                       "at the first sung note");
+  auto* notes = command->add_option(
+      "--notes", arguments->notes,
+      "Notes to play in place of the model's own: a JSON file as --plan writes it (MIDI files are not "
+      "read); the style says which channels");
+  for (const char* steers : {"--chart", "--key", "--bpm", "--temperature", "--density"})
+    notes->excludes(command->get_option(steers));
   command->add_option("--device", arguments->model.device, "cpu, cuda or cuda:N")->capture_default_str();
   command->add_flag("--json", arguments->json, "Print one JSON object");
   command->callback([arguments] { run(*arguments); });

@@ -1,9 +1,10 @@
 #pragma once
-// The plan of a whole song, put together from the windows' plans, as a JSON file: what `fastsag render --plan` writes.
+// The plan of a whole song, put together from the windows' plans, as a JSON file: what `fastsag render --plan` writes,
+// and --notes plays.
 //
 // {"key": "C", "tempo_bpm": 120.0, "beat_s": 0.25, "beats": [from_s, ...], "chords": [[from_s, "Am", confidence], ...],
-//  "notes": [[onset_s, duration_s, pitch, velocity, channel], ...]}
-// Tempo and beat are those of the last window, beats those that each window played by.
+//  "notes": [[onset_s, duration_s, pitch, velocity, channel], ...], "sung": [[onset_s, duration_s, pitch], ...]}
+// Tempo and beat are those of the last window, beats those that each window played by; sung is what was heard.
 #include <filesystem>
 #include <vector>
 
@@ -23,5 +24,10 @@ class PlanCollector {
   model::Plan plan_;
   std::vector<double> beats_;  // ascending positions
 };
+
+// A whole song's, to be played: notes, and chords, key and tempo where the file has them. Only "notes" must be there;
+// all else in it is ignored.
+// Errors: fastsag::Error for what cannot be played, which note or chord, and what was expected.
+model::Plan load_plan(const std::filesystem::path& file);
 
 }  // namespace fastsag::daemon

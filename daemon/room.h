@@ -32,6 +32,7 @@ struct RoomSettings {
   float temperature = model::Controls{}.temperature, density = 0;
   std::optional<model::Chord> key;
   std::shared_ptr<const model::Chart> chart;
+  std::shared_ptr<const model::Plan> score;  // model::Controls
 };
 
 // A window was written: what is going to be played.

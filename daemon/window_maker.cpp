@@ -36,6 +36,7 @@ WindowMaker::WindowMaker(RoomState& room, int64_t window_samples, double generat
   controls_.density = room.settings.density;
   controls_.key = room.settings.key;
   controls_.chart = room.settings.chart;
+  controls_.score = room.settings.score;
   start_song(room.song());
   follow_delay(generation_s, true);
 }
@@ -124,8 +125,9 @@ void WindowMaker::follow_delay(double generation_s, bool may_shrink) {
 
 void WindowMaker::update_idle(double generation_s) {
   const int64_t heard = room_.last_heard;
-  const bool idle = heard <= song_.begin ||
-                    static_cast<double>(room_.voice.end() - heard) > room_.settings.idle_s * room_.settings.sample_rate;
+  const bool rests = heard <= song_.begin || static_cast<double>(room_.voice.end() - heard) >
+                                                 room_.settings.idle_s * room_.settings.sample_rate;
+  const bool idle = rests && !controls_.score;  // a score plays on without a voice
   if (idle == room_.idle) return;
   if (idle) {
     room_.expected_from = RoomState::kNever;

@@ -26,8 +26,8 @@ namespace fastsag::model {
 
 // Said where somebody steers what has_plan() denies.
 inline constexpr std::string_view kNeedsPlan =
-    "plays without a plan of chords and notes, so key, chart, temperature and density change nothing; expected preset "
-    "lite for them";
+    "plays without a plan of chords and notes, so key, chart, temperature, density and given notes change nothing; "
+    "expected preset lite for them";
 
 // What a person can set while it plays.
 struct Controls {
@@ -39,6 +39,9 @@ struct Controls {
   std::shared_ptr<const Chart>
       chart;  // its chords in place of the model's; null: none (model/lite/steering.h: its time)
   Ensemble style = Ensemble::piano;
+  // Played as it is, in place of what the model would write: of the whole song, its notes those of the style; null:
+  // none.
+  std::shared_ptr<const Plan> score;
 };
 
 struct WindowRequest {

@@ -59,6 +59,9 @@ struct Plan {
   int64_t sung_from = 0;  // where that memory begins
 };
 
+// Of a whole song's plan what sounds in [begin, end).
+Plan excerpt(const Plan& song, int64_t begin, int64_t end);
+
 // "C", "F#m", "N" (no chord).
 std::string chord_name(const Chord& chord);
 

@@ -184,6 +184,34 @@ torch::Tensor LiteAccompanist::render(std::span<const WindowRequest> requests, s
   return mel;
 }
 
+Plan LiteAccompanist::compose(const WindowRequest& request) {
+  Stopwatch watch;
+  const Heard heard = listen(request);
+  const int64_t voice_begin = request.voice_end - std::ssize(request.voice);
+  const Pulse pulse = with_bars(semantic_.beat_net, {heard.melody, voice_begin, request.voice_end}, heard.pulse,
+                                request.past ? &request.past->pulse : nullptr, heard.given);
+  watch.lap(timing_.front_end);
+  Plan plan = semantic_.plan({.melody = heard.sung,
+                              .voice_begin = heard.sung_from,
+                              .voice_end = request.voice_end,
+                              .tuning = heard.tuning,
+                              .pulse = pulse,
+                              .past = request.past,
+                              .known_end = request.known_end,
+                              .write_end = request.write_end,
+                              .controls = request.controls});
+  if (can_play(request.controls.style))
+    arrange(plan, {.ensemble = request.controls.style,
+                   .seed = request.controls.seed,
+                   .density = request.controls.density,
+                   .known_end = request.known_end,
+                   .write_end = request.write_end});
+  plan.sung = heard.sung;
+  plan.sung_from = heard.sung_from;
+  watch.lap(timing_.semantic);
+  return plan;
+}
+
 void LiteAccompanist::generate(std::span<const WindowRequest> requests, std::span<WindowResult> results) {
   if (requests.size() != results.size()) throw Error("generate() wants one result a request");
   const torch::InferenceMode no_gradients;
@@ -192,30 +220,9 @@ void LiteAccompanist::generate(std::span<const WindowRequest> requests, std::spa
   int64_t frames = 0;
   for (size_t i = 0; i < requests.size(); ++i) {
     const WindowRequest& request = requests[i];
-    Stopwatch watch;
-    const Heard heard = listen(request);
-    const int64_t voice_begin = request.voice_end - std::ssize(request.voice);
-    const Pulse pulse = with_bars(semantic_.beat_net, {heard.melody, voice_begin, request.voice_end}, heard.pulse,
-                                  request.past ? &request.past->pulse : nullptr, heard.given);
-    watch.lap(timing_.front_end);
-    results[i].plan = semantic_.plan({.melody = heard.sung,
-                                      .voice_begin = heard.sung_from,
-                                      .voice_end = request.voice_end,
-                                      .tuning = heard.tuning,
-                                      .pulse = pulse,
-                                      .past = request.past,
-                                      .known_end = request.known_end,
-                                      .write_end = request.write_end,
-                                      .controls = request.controls});
-    if (can_play(request.controls.style))
-      arrange(results[i].plan, {.ensemble = request.controls.style,
-                                .seed = request.controls.seed,
-                                .density = request.controls.density,
-                                .known_end = request.known_end,
-                                .write_end = request.write_end});
-    results[i].plan.sung = heard.sung;
-    results[i].plan.sung_from = heard.sung_from;
-    watch.lap(timing_.semantic);
+    results[i].plan = request.controls.score
+                          ? excerpt(*request.controls.score, request.write_begin - window_samples(), request.write_end)
+                          : compose(request);
     const Frames span = frames_of(request);
     first_frames.push_back(span.first);
     frames = std::max(frames, span.count);

@@ -1,5 +1,6 @@
 #include "daemon/render.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -7,15 +8,18 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "daemon/plan_file.h"
 #include "daemon/sound_file.h"
 #include "dsp/error.h"
 #include "tests/support/audio.h"
+#include "tests/support/error_of.h"
 #include "tests/support/fake_accompanist.h"
 
 namespace fastsag::daemon {
 namespace {
 
 using test::FakeAccompanist;
+using testing::HasSubstr;
 
 class Render : public testing::Test {
  protected:
@@ -108,6 +112,53 @@ TEST_F(Render, ThePlanHoldsEveryNoteOnce) {
   // The fake plays one a second.
   ASSERT_GE(plan["notes"].size(), 8u);
   for (size_t i = 0; i < 8; ++i) EXPECT_DOUBLE_EQ(plan["notes"][i][0], static_cast<double>(i));
+}
+
+TEST_F(Render, NotesOfAFileReachTheModelAsTheyAre) {
+  FakeAccompanist accompanist;
+  const auto voice = sing(48000, 48000 * 4);
+  render(accompanist, options(voice, Mode::delayed));
+  auto again = options(voice, Mode::delayed);
+  again.room.score = std::make_shared<const model::Plan>(load_plan(folder_ / "plan.json"));
+  ASSERT_GE(again.room.score->notes.size(), 4u);
+  for (size_t i = 0; i < 4; ++i) {  // the fake plays half a second at each second
+    const auto second = static_cast<int64_t>(i) * model::kSampleRate;
+    EXPECT_EQ(again.room.score->notes[i], (model::Note{second, second + model::kSampleRate / 2, 60, 80, 0}));
+  }
+  render(accompanist, again);
+  EXPECT_EQ(accompanist.seen().back().controls.score, again.room.score);
+}
+
+TEST_F(Render, GivenNotesArePlayedWhereNobodySings) {
+  FakeAccompanist accompanist;
+  std::vector<float> silence(48000 * 4);
+  SoundWriter writer(folder_ / "silence.wav", 48000);
+  writer.write(silence);
+  writer.finish();
+  auto given = options(folder_ / "silence.wav", Mode::delayed);
+  EXPECT_EQ(render(accompanist, given).room.windows, 0);
+  given.room.score = std::make_shared<const model::Plan>();
+  EXPECT_GE(render(accompanist, given).room.windows, 4);
+}
+
+TEST_F(Render, NotesThatCannotBePlayedAreNamed) {
+  const auto error = [&](const std::string& text) {
+    std::ofstream(folder_ / "notes.json") << text;
+    return test::error_of([&] { load_plan(folder_ / "notes.json"); });
+  };
+  EXPECT_THAT(error("{"), HasSubstr("notes.json is no JSON (parse error at line 1, column 2"));
+  EXPECT_THAT(error("[]"), HasSubstr("notes.json has no list \"notes\"; expected what fastsag render --plan writes"));
+  EXPECT_THAT(error(R"({"notes": 3})"), HasSubstr("no list \"notes\""));
+  EXPECT_THAT(error(R"({"notes": [], "chords": 3})"), HasSubstr("\"chords\" of "));
+  EXPECT_THAT(error(R"({"notes": [[0, 1, 60, 80, 0], [1, -2, 60, 80, 0]]})"),
+              HasSubstr("number 2 of \"notes\" is [1,-2,60,80,0]; expected [onset_s, duration_s"));
+  for (const char* note : {"7", "[]", "[0, 1, 60]", "[-1, 1, 60, 80]", "[0, 1, 128, 80]", "[0, 1, 60.5, 80]",
+                           "[0, 1, 60, 0]", "[\"0\", 1, 60, 80]", "[1e300, 1, 60, 80]", "[0, 0, 60, 80]"})
+    EXPECT_THAT(error("{\"notes\": [" + std::string(note) + "]}"), HasSubstr("number 1 of \"notes\" is")) << note;
+  EXPECT_THAT(error(R"({"notes": [[0, 1, 60, 80, 5]]})"), HasSubstr("expected channel 0 (piano), 1 (bass)"));
+  EXPECT_THAT(error(R"({"notes": [], "chords": [[0, "C"], [1, "H"]]})"), HasSubstr("number 2 of \"chords\" is"));
+  EXPECT_THAT(test::error_of([&] { load_plan(folder_); }), HasSubstr("cannot read the notes"));
+  EXPECT_EQ(error(R"({"notes": [[1, 1, 60, 80], [0, 1, 40, 80, 1]], "key": "Zz", "tempo_bpm": []})"), "");
 }
 
 TEST_F(Render, AFailureLeavesNoFile) {

@@ -112,6 +112,26 @@ class Render(unittest.TestCase):
                 self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
                 self.assertFalse((self.path / "never.wav").exists())
 
+    def test_given_notes_are_played(self):
+        notes, plan = self.path / "notes.json", self.path / "plan.json"
+        score = [[.5, 1.0, 60, 80, 0], [1.25, .5, 64, 90, 0], [1.25, .5, 36, 90, 9]]
+        notes.write_text(json.dumps({"notes": score, "chords": [[0, "Am", 1]]}))
+        done = self.render(self.voice, "--notes", notes, "--plan", plan)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stderr.count("\n"), 1)
+        self.assertIn("style piano does not play 1 of the notes", done.stderr)
+        self.assertEqual(json.loads(plan.read_text())["notes"], score[:2])
+        self.assertEqual(json.loads(plan.read_text())["chords"], [[0, "Am", 1]])
+        for text, options, said in (("[]", (), 'notes.json has no list "notes"'),
+                                    ('{"notes": [[0, 1, 60, 200, 0]]}', (), 'number 1 of "notes" is [0,1,60,200,0]'),
+                                    (json.dumps({"notes": score}), ("--preset", "small"), "plays without a plan")):
+            notes.write_text(text)
+            done = self.render(self.voice, "--notes", notes, *options, name="never.wav")
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(said, done.stderr)
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+            self.assertFalse((self.path / "never.wav").exists())
+
     def test_odd_files_are_rendered(self):
         odd = {"8-bit": dict(width=1), "192 kHz": dict(rate=192000, seconds=3), "20 channels": dict(channels=20, seconds=3),
                "clipped": dict(level=8.0, seconds=3), "silent": dict(level=0.0, seconds=3)}

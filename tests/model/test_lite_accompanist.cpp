@@ -27,14 +27,15 @@ class LiteBand : public testing::Test {
   }
   static void TearDownTestSuite() { delete accompanist_; }
 
-  static WindowResult played(Ensemble style, const std::vector<float>& voice = voice_) {
+  static WindowResult played(Ensemble style, const std::vector<float>& voice = voice_,
+                             std::shared_ptr<const Plan> score = nullptr) {
     const Pulse pulse{.period = 14400, .origin = 0, .beats_per_bar = 4, .confidence = 1};
     const WindowRequest request{.voice = voice,
                                 .voice_end = 240000,
                                 .write_begin = 168000,
                                 .write_end = 216000,
                                 .known_end = 120000,  // so that it has begun to sound before
-                                .controls = {.pulse = pulse, .style = style}};
+                                .controls = {.pulse = pulse, .style = style, .score = std::move(score)}};
     WindowResult result;
     accompanist_->generate({&request, 1}, {&result, 1});
     return result;
@@ -77,6 +78,20 @@ TEST_F(LiteBand, NobodyPlaysToSilence) {
     EXPECT_TRUE(result.plan.notes.empty());
     EXPECT_EQ(rms(result.audio), 0);
   }
+}
+
+TEST_F(LiteBand, AScoreIsPlayedInPlaceOfWhatItWouldWrite) {
+  const auto written = played(Ensemble::band);
+  auto score = std::make_shared<Plan>(written.plan);
+  const std::vector<float> silence(240000);
+  EXPECT_EQ(played(Ensemble::band, silence, score).audio, written.audio) << "whatever is sung";
+  score->notes = {{180000, 200000, 60, 90, kPianoChannel}, {220000, 230000, 64, 90, kPianoChannel}};
+  const auto one = played(Ensemble::piano, voice_, score);
+  ASSERT_EQ(one.plan.notes.size(), 1u) << "of the two one begins before 216000, where the window ends";
+  EXPECT_EQ(one.plan.notes[0], score->notes[0]);
+  EXPECT_LT(rms({one.audio.begin(), one.audio.begin() + 11000}), 1e-3)
+      << "it is struck at 180000, 12000 after the begin";
+  EXPECT_GT(rms({one.audio.begin() + 12000, one.audio.begin() + 24000}), 1e-2);
 }
 
 TEST_F(LiteBand, WeightsOfAPianoAlonePlayThePianoAndSaySo) {
