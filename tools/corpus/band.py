@@ -9,7 +9,7 @@ A part: [[onset_s, duration_s, pitch, velocity], ...] in order, no key twice at 
 
 import numpy as np
 
-from corpus import pop909
+from corpus import song as songs
 
 # Part -> its MIDI channel, General MIDI bank and programme, as model/plan.h has them.
 PARTS = {"bass": (1, 0, 33), "strings": (2, 0, 48), "drums": (9, 128, 0)}
@@ -40,19 +40,19 @@ def parts_of(song: dict, rng: np.random.Generator) -> dict[str, list]:
 def tidy(notes: list, seconds: float) -> list:
     inside = [[max(on, 0.), min(off, seconds - .5), int(pitch), int(np.clip(velocity, 1, 127))]
               for on, off, pitch, velocity in notes if on < seconds - 1]
-    return pop909.one_sound_a_key(sorted(inside))
+    return songs.one_sound_a_key(sorted(inside))
 
 
 def triad_of(name: str) -> tuple[int, tuple[int, ...]] | None:
     root, _, kind = name.partition(":")
-    if root[0] not in pop909.SEMITONES:
+    if root[0] not in songs.SEMITONES:
         return None
-    pitch_class = pop909.SEMITONES[root[0]] + root.count("#") - root.count("b")
+    pitch_class = songs.pitch_class_of(root)
     kind = kind.split("/")[0]
     for quality in ("sus2", "sus4", "min", "dim", "aug"):
         if kind.startswith(quality):
-            return pitch_class % 12, QUALITIES[quality]
-    return pitch_class % 12, QUALITIES["dim" if kind.startswith("hdim") else "maj"]
+            return pitch_class, QUALITIES[quality]
+    return pitch_class, QUALITIES["dim" if kind.startswith("hdim") else "maj"]
 
 
 def chord_at(song: dict, time: float):
