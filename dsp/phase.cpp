@@ -54,11 +54,18 @@ class HeapIntegration {
     if (spectra.empty()) return;
     const int begin = first * kBins, end = begin + static_cast<int>(spectra.size());
     for (int i = begin; i < end; ++i) {
-      phase_[i] = std::arg(spectra[i - begin]) + (i % kBins % 2 ? std::numbers::pi_v<float> : 0.0f);
+      phase_[i] = centred(spectra[i - begin], i % kBins);
       done_[i] = true;
       const bool at_edge = i + kBins >= end || (begin > 0 && i < begin + kBins);
       if (at_edge && magnitude_[i] > floor_) heap_.push({magnitude_[i], i});
     }
+  }
+
+  // The phases of a guide are known wherever it is more than a trace of the magnitude.
+  void follow(std::span<const std::complex<float>> guide) {
+    constexpr float kTrace = 0.25f;
+    for (int i = 0; i < std::ssize(guide); ++i)
+      if (wanted(i) && std::abs(guide[i]) > kTrace * magnitude_[i]) set(i, centred(guide[i], i % kBins));
   }
 
   // The magnitudes with their phases.
@@ -100,6 +107,9 @@ class HeapIntegration {
     return -0.5f * kGamma / (kHop * kFft) * slope;
   }
 
+  static float centred(std::complex<float> coefficient, int bin) {
+    return std::arg(coefficient) + (bin % 2 ? std::numbers::pi_v<float> : 0.0f);
+  }
   void set(int i, float phase) {
     phase_[i] = phase;
     done_[i] = true;
@@ -191,7 +201,7 @@ Known known_part(const Past& past, int64_t span_begin, int64_t span_end, Stft& s
 }  // namespace
 
 std::vector<float> synthesize(std::span<const float> given_magnitude, int64_t first_frame, const Past& past,
-                              const PhaseOptions& options) {
+                              const PhaseOptions& options, std::span<const float> guide) {
   const int frames = static_cast<int>(given_magnitude.size()) / kBins;
   assert(std::ssize(given_magnitude) == frames * kBins);
   if (frames == 0) return {};
@@ -205,6 +215,8 @@ std::vector<float> synthesize(std::span<const float> given_magnitude, int64_t fi
 
   HeapIntegration integration(magnitude, first_frame);
   integration.know(known.first_frame, known.spectra);
+  assert(guide.empty() || guide.size() == wave.size());
+  integration.follow(stft.forward(guide));
   Spectra estimate = integration.run(), current(estimate.size()), previous;
   known.put_spectra(estimate);
   stft.inverse(estimate, wave);

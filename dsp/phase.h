@@ -29,8 +29,11 @@ struct Past {
 // frames or more before `past.end` (40 measured no better) with at least 1408 samples of past, and end 2 frames or more
 // after the last sample of use: frames at the end lack the neighbours that overlap them.
 //
+// Guide: what is known of the tones in it, as sound of the samples that the frames cover, [256 first_frame - 384, ...);
+// or nothing. Where it is strong its phases are taken, its magnitudes nowhere; the others integrate from these too.
+//
 // The same arguments give the same bytes; phases that nothing determines are a function of absolute frame and bin.
 std::vector<float> synthesize(std::span<const float> magnitude, int64_t first_frame, const Past& past = {},
-                              const PhaseOptions& options = {});
+                              const PhaseOptions& options = {}, std::span<const float> guide = {});
 
 }  // namespace fastsag::dsp

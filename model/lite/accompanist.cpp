@@ -234,9 +234,10 @@ void LiteAccompanist::generate(std::span<const WindowRequest> requests, std::spa
     if (rests(request, results[i].plan))
       results[i].audio.assign(static_cast<size_t>(request.write_end - request.write_begin), 0.0f);
     else
-      results[i].audio = LiteVocoder(finish_of(request).magnitude_net, {.griffin_lim = preset_.vocoder.griffin_lim})
-                             .synthesize(mel[static_cast<int64_t>(i)], first_frames[i], request.write_begin,
-                                         request.write_end, {request.played, request.played_end});
+      results[i].audio =
+          LiteVocoder(finish_of(request).magnitude_net, {.griffin_lim = preset_.vocoder.griffin_lim})
+              .synthesize(mel[static_cast<int64_t>(i)], first_frames[i], request.write_begin, request.write_end,
+                          {request.played, request.played_end}, results[i].plan.notes);
     watch.lap(timing_.vocoder);
   }
 }

@@ -5,6 +5,7 @@
 
 #include "dsp/error.h"
 #include "dsp/mel.h"
+#include "model/lite/partials.h"
 
 namespace fastsag::model {
 namespace {
@@ -18,7 +19,7 @@ static_assert(kPhaseContext + MagnitudeNetImpl::kReach <= LiteVocoder::kContext)
 }  // namespace
 
 std::vector<float> LiteVocoder::synthesize(const torch::Tensor& mel, int64_t first_frame, int64_t begin, int64_t end,
-                                           const dsp::Past& played) const {
+                                           const dsp::Past& played, std::span<const Note> notes) const {
   const int64_t mel_end = first_frame + mel.size(0);
   if (end <= begin) return {};
   if (begin < first_frame * kHop || end > mel_end * kHop)
@@ -38,7 +39,8 @@ std::vector<float> LiteVocoder::synthesize(const torch::Tensor& mel, int64_t fir
                                       .exp()
                                       .contiguous();
   const std::span<const float> values(magnitude.const_data_ptr<float>(), static_cast<size_t>(magnitude.numel()));
-  const std::vector<float> samples = dsp::synthesize(values, phase_first, played, phase_);
+  const std::vector<float> guide = notes.empty() ? std::vector<float>() : partials_of(notes, values, phase_first);
+  const std::vector<float> samples = dsp::synthesize(values, phase_first, played, phase_, guide);
   const auto from = samples.begin() + (begin - phase_first * kHop);
   return {from, from + (end - begin)};
 }

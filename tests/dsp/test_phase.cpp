@@ -139,6 +139,32 @@ TEST(Phase, GoesOnFromThePastInPhase) {
   EXPECT_LT(free_start, 6);
 }
 
+TEST(Phase, AGuideTellsTonesApartThatShareABin) {
+  // Two strings 7 Hz apart beat; magnitudes of 23 Hz bins that a net has smoothed do not say how. Their true sound
+  // does.
+  std::vector<float> strings(72000);
+  for (size_t i = 0; i < strings.size(); ++i) {
+    const double t = static_cast<double>(i) / 24000;
+    strings[i] = static_cast<float>(0.2 * std::sin(kTurn * 440 * t) + 0.1 * std::sin(kTurn * 447 * t + 1));
+  }
+  const auto true_magnitudes = magnitudes(strings, 0, 281);
+  auto smooth = true_magnitudes;
+  constexpr int kReach = 40;  // frames, of both sides: longer than a beat
+  for (int frame = kReach; frame < 281 - kReach; ++frame)
+    for (int bin = 0; bin < kMelBins; ++bin) {
+      float sum = 0;
+      for (int near = -kReach; near <= kReach; ++near) sum += true_magnitudes[(frame + near) * kMelBins + bin];
+      smooth[frame * kMelBins + bin] = sum / (2 * kReach + 1);
+    }
+  std::vector<float> guide(72000 + kMelFft);
+  std::ranges::copy(strings, guide.begin() + kMelPad);
+  guide.resize(280 * kMelHop + kMelFft);
+  const auto middle = [](std::span<const float> wave) { return wave.subspan(24000, 24000); };
+  const auto alone = synthesize(smooth, 0), guided = synthesize(smooth, 0, {}, {.griffin_lim = 0}, guide);
+  EXPECT_GT(waveform_snr_db(middle(strings), middle(guided)), 8);  // what is left is the beat's loudness
+  EXPECT_LT(waveform_snr_db(middle(strings), middle(alone)), 3);
+}
+
 TEST(Phase, SlicesChainedOnTheirOwnPastAreAsGoodAsOnePiece) {
   const std::vector<float> notes = piano(72000);
   const auto m = magnitudes(notes, 0, 281);

@@ -1,0 +1,135 @@
+#include "model/lite/partials.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numbers>
+
+#include "dsp/mel.h"
+#include "model/ensemble.h"
+#include "model/hashed_normal.h"
+#include "model/lite/roll.h"
+
+namespace fastsag::model {
+namespace {
+
+constexpr int64_t kBins = dsp::kMelBins, kHop = dsp::kMelHop, kFft = dsp::kMelFft;
+constexpr double kTurn = 2 * std::numbers::pi;
+constexpr double kHighestHz = 5000;  // above, a band holds so many partials that their phases are noise
+constexpr int kMostPartials = 40;
+constexpr int64_t kRing = 3 * kSampleRate / 10;  // samples that a released string is heard on
+
+struct Partial {
+  double hz, phase;     // phase: radians, at the onset
+  double level, decay;  // against others in the same bin; nepers a second
+  int64_t onset, release, end;
+};
+
+// Of the sound font's piano: fitted to its spectra, every third key from 28 to 88 (a third off at most).
+double inharmonicity(int key) { return 4.5e-5 * std::exp(0.081 * std::max(0, key - 36)); }
+
+std::vector<Partial> partials_within(std::span<const Note> notes, int64_t begin, int64_t end) {
+  std::vector<Partial> partials;
+  for (const Note& note : notes) {
+    if (note.channel != kPianoChannel && note.channel != kBassChannel) continue;
+    if (note.pitch < kFirstKey || note.pitch >= kFirstKey + kKeys) continue;
+    if (note.onset >= end || note.release + kRing <= begin) continue;
+    const double hz = 440 * std::exp2((note.pitch - 69) / 12.0), stiffness = inharmonicity(note.pitch);
+    for (int h = 1; h <= kMostPartials; ++h) {
+      const double own = h * hz * std::sqrt(1 + stiffness * h * h);
+      if (own > kHighestHz) break;
+      const double phase =
+          kTurn * 0x1p-64 * static_cast<double>(splitmix64(static_cast<uint64_t>(note.pitch * 64 + h)));
+      const double level = std::pow(note.velocity / 80.0, 1.7) * std::pow(h, -1.2), decay = 0.5 + own / 1500;
+      partials.push_back({own, phase, level, decay, note.onset, note.release, note.release + kRing});
+    }
+  }
+  return partials;
+}
+
+double level_at(const Partial& partial, int64_t position) {
+  if (position < partial.onset - kFft / 2 || position >= partial.end) return 0;
+  const auto seconds_since = [position](int64_t from) {
+    return static_cast<double>(std::max<int64_t>(0, position - from)) / kSampleRate;
+  };
+  return partial.level * std::exp(-partial.decay * seconds_since(partial.onset) - 12 * seconds_since(partial.release));
+}
+
+size_t bin_of(const Partial& partial) { return static_cast<size_t>(std::lround(partial.hz * kFft / kSampleRate)); }
+
+// [frames][partials]: what a bin holds, shared among the partials about it by their levels' power.
+std::vector<float> gains_of(std::span<const Partial> partials, std::span<const float> magnitude, int64_t first_frame) {
+  const size_t frames = magnitude.size() / kBins, count = partials.size();
+  std::vector<float> gains(frames * count);
+  std::vector<double> levels(count), power(kBins);
+  for (size_t frame = 0; frame < frames; ++frame) {
+    const int64_t middle = (first_frame + static_cast<int64_t>(frame)) * kHop + kHop / 2;
+    std::ranges::fill(power, 0);
+    for (size_t i = 0; i < count; ++i) {
+      levels[i] = level_at(partials[i], middle);
+      for (size_t bin = bin_of(partials[i]), near = bin - 1; near <= bin + 1; ++near)
+        power[near] += levels[i] * levels[i];
+    }
+    for (size_t i = 0; i < count; ++i) {
+      if (levels[i] <= 0) continue;
+      const size_t bin = bin_of(partials[i]);
+      const double amplitude = static_cast<double>(magnitude[frame * kBins + bin]) / (kFft / 4);  // of a lone tone
+      gains[frame * count + i] = static_cast<float>(amplitude * levels[i] / std::sqrt(power[bin]));
+    }
+  }
+  return gains;
+}
+
+// A tone whose loudness goes in a line from `from` to `to`, onto the samples.
+void add_tone(std::span<float> samples, double phase, double turn, float from, float to) {
+  constexpr size_t kBlock = 16;  // of samples that one rotation serves
+  std::array<float, kBlock> cosine, sine;
+  for (size_t j = 0; j < kBlock; ++j) {
+    cosine[j] = static_cast<float>(std::cos(turn * static_cast<double>(j)));
+    sine[j] = static_cast<float>(std::sin(turn * static_cast<double>(j)));
+  }
+  const float slope = (to - from) / static_cast<float>(samples.size());
+  for (size_t n = 0; n < samples.size(); n += kBlock) {
+    const double at = phase + turn * static_cast<double>(n);
+    const auto real = static_cast<float>(std::cos(at)), imaginary = static_cast<float>(std::sin(at));
+    const float gain = from + slope * static_cast<float>(n);
+    for (size_t j = 0; j < std::min(kBlock, samples.size() - n); ++j)
+      samples[n + j] += (gain + slope * static_cast<float>(j)) * (real * cosine[j] - imaginary * sine[j]);
+  }
+}
+
+}  // namespace
+
+std::vector<float> partials_of(std::span<const Note> notes, std::span<const float> magnitude, int64_t first_frame) {
+  const int64_t frames = std::ssize(magnitude) / kBins;
+  if (frames == 0) return {};
+  const int64_t begin = first_frame * kHop - dsp::kMelPad, end = begin + (frames - 1) * kHop + kFft;
+  std::vector<float> wave(static_cast<size_t>(end - begin));
+  const std::vector<Partial> partials = partials_within(notes, begin, end);
+  const std::vector<float> gains = gains_of(partials, magnitude, first_frame);
+  for (size_t i = 0; i < partials.size(); ++i) {
+    const Partial& partial = partials[i];
+    const double turn = kTurn * partial.hz / kSampleRate;
+    const auto gain = [&](int64_t frame) {
+      return gains[static_cast<size_t>(std::clamp<int64_t>(frame, 0, frames - 1)) * partials.size() + i];
+    };
+    // From the middle of one frame to that of the next; half a window more before the first and after the last.
+    const int64_t lead = kFft / (2 * kHop);
+    for (int64_t frame = -lead; frame < frames + lead - 1; ++frame) {
+      const float low = gain(frame), high = gain(frame + 1);
+      if (low == 0 && high == 0) continue;
+      const int64_t middle = begin + kFft / 2 + frame * kHop;
+      const int64_t from = std::max(middle, partial.onset), to = std::min(middle + kHop, partial.end);
+      if (from >= to) continue;
+      const auto at = [&](int64_t position) {
+        return low + (high - low) * static_cast<float>(position - middle) / kHop;
+      };
+      const double phase = partial.phase + std::fmod(turn * static_cast<double>(from - partial.onset), kTurn);
+      add_tone(std::span(wave).subspan(static_cast<size_t>(from - begin), static_cast<size_t>(to - from)), phase, turn,
+               at(from), at(to));
+    }
+  }
+  return wave;
+}
+
+}  // namespace fastsag::model
