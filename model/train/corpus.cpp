@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "dsp/error.h"
@@ -55,6 +56,10 @@ Song load_song(const std::filesystem::path& file) try {
   song.melody = notes(data.at("melody"));
   song.notes = notes(data.at("notes"));
   for (const json& row : data.at("beats")) song.beats.push_back({row.at(0), row.at(1).get<int>() != 0});
+  const auto stuck = std::ranges::adjacent_find(song.beats, std::ranges::greater_equal{}, &SongBeat::time);
+  if (stuck != song.beats.end())
+    throw Error(file.string() + " has a beat at " + std::to_string(stuck->time) + " s that the next one does not " +
+                "follow; make it again with tools/make_corpus");
   for (const json& row : data.at("chords")) {
     SongChord chord = parse_chord(row.at(2));
     chord.begin = row.at(0);

@@ -1,5 +1,5 @@
 #pragma once
-// The corpus that tools/make_corpus writes: NAME.json for every song and, where it was rendered, NAME_vocals.flac and
+// A corpus as tools/make_corpus writes it: NAME.json for every song and, where it was rendered, NAME_vocals.flac and
 // NAME_no_vocals.flac beside it (24 kHz mono). Any folder of NAME_vocals.* / NAME_no_vocals.* pairs works for the parts
 // that need no notes.
 //
@@ -41,8 +41,16 @@ struct Song {
   std::vector<SongNote> melody, notes;  // the sung line; the accompaniment
   std::vector<SongBeat> beats;
   std::vector<SongChord> chords;
+  double weight = 1;                        // how often it is drawn, of the song that is drawn most often
   std::filesystem::path vocals, no_vocals;  // empty where the song was not rendered
   std::map<std::string, SongPart> parts;    // by instrument; those that were rendered
+};
+
+// A folder and how often a window is of it, beside those of others: all of them have a share, or none (0) does and all
+// songs are drawn alike.
+struct Corpus {
+  std::filesystem::path folder;
+  double share = 0;
 };
 
 // "C:maj", "F#:min7/b3", "N" -> root and quality, as far as major/minor goes.

@@ -13,17 +13,18 @@ namespace {
 // What parts share is made when the first one asks for it: scores alone need no rendered sound.
 class Workshop {
  public:
-  Workshop(const TrainConfig& config, std::filesystem::path corpus) : config_(config), corpus_(std::move(corpus)) {}
+  Workshop(const TrainConfig& config, std::vector<Corpus> corpora) : config_(config), corpora_(std::move(corpora)) {}
 
-  const std::filesystem::path& folder() const { return corpus_; }
-  SharedScores scores() { return scores_ ? scores_ : scores_ = load_scores(corpus_); }
-  SharedAudio audio() { return audio_ ? audio_ : audio_ = std::make_shared<AudioSplits>(corpus_); }
+  // Scores are learnt from all corpora, sound from the first.
+  const std::filesystem::path& folder() const { return corpora_.front().folder; }
+  SharedScores scores() { return scores_ ? scores_ : scores_ = load_scores(corpora_); }
+  SharedAudio audio() { return audio_ ? audio_ : audio_ = std::make_shared<AudioSplits>(folder()); }
   std::shared_ptr<const Mixes> mixes() {
     return mixes_ ? mixes_ : mixes_ = std::make_shared<Mixes>(audio(), further());
   }
   // Of kFurtherInstruments, in that order.
   const std::vector<SharedAudio>& further() {
-    if (further_.empty()) further_ = further_stems(corpus_);
+    if (further_.empty()) further_ = further_stems(folder());
     return further_;
   }
 
@@ -48,7 +49,7 @@ class Workshop {
 
  private:
   const TrainConfig& config_;
-  std::filesystem::path corpus_;
+  std::vector<Corpus> corpora_;
   SharedScores scores_;
   SharedAudio audio_;
   std::vector<SharedAudio> further_;
@@ -136,8 +137,8 @@ std::vector<std::string> part_names() {
   return names;
 }
 
-std::vector<std::unique_ptr<Part>> make_parts(const TrainConfig& config, const std::filesystem::path& corpus) {
-  Workshop shop(config, corpus);
+std::vector<std::unique_ptr<Part>> make_parts(const TrainConfig& config, const std::vector<Corpus>& corpora) {
+  Workshop shop(config, corpora);
   std::vector<std::unique_ptr<Part>> parts;
   for (const std::string& name : config.parts) {
     for (const Maker& maker : makers()) {

@@ -65,9 +65,11 @@ ChordBatch chord_batch(const std::vector<TrainingWindow>& windows, torch::Device
           stacked(scalars, {kSongSteps, kStepScalars}).to(device), stacked(targets, {kSongBeats}).to(device)};
 }
 
+// The mean over what there is to learn; 0 where there is nothing (a rest, no chord).
 Tensor cross_entropy(const Tensor& logits, const Tensor& target) {
   return F::cross_entropy(logits.flatten(0, -2).to(torch::kFloat), target.flatten(),
-                          F::CrossEntropyFuncOptions().ignore_index(-1));
+                          F::CrossEntropyFuncOptions().ignore_index(-1).reduction(torch::kSum)) /
+         (target >= 0).sum().clamp_min(1);
 }
 
 struct NoteBatch {

@@ -4,8 +4,14 @@
 #include <array>
 #include <cmath>
 
+#include "dsp/error.h"
+#include "model/train/left_out.h"
+
 namespace fastsag::model {
 namespace {
+
+constexpr int kFewestBeats = 8;
+constexpr double kSlowest = 54, kFastest = 142;  // bpm of a pulse that is heard (dsp/pulse)
 
 // What a pitch tracker makes of a melody, times in seconds.
 std::vector<SongNote> tracked(const std::vector<SongNote>& melody, double begin, double end, double amount,
@@ -78,10 +84,42 @@ bool sung(const Song& song, double begin, double end) {
   return seconds > 0.3 * (end - begin);
 }
 
+std::vector<Song> songs_to_cut(const std::filesystem::path& folder, const std::string& split) {
+  std::vector<Song> songs = load_songs(folder, split);
+  std::erase_if(songs, [&](const Song& song) {
+    if (song.beats.size() >= kFewestBeats) return false;
+    leave_out((folder / (song.name + ".json")).string() + " has " + std::to_string(song.beats.size()) +
+              " beats, expected " + std::to_string(kFewestBeats) + " or more");
+    return true;
+  });
+  if (songs.empty())
+    throw Error(folder.string() + " holds no song of " + std::to_string(kFewestBeats) +
+                " beats or more of the split \"" + split + "\"; run tools/make_corpus");
+  return songs;
+}
+
+const Song& drawn(const std::vector<Song>& songs, Chance& chance) {
+  for (;;) {
+    const Song& song = songs[static_cast<size_t>(chance.below(static_cast<int>(songs.size())))];
+    if (song.weight >= 1 || chance.maybe(song.weight)) return song;
+  }
+}
+
 }  // namespace
 
-SharedScores load_scores(const std::filesystem::path& corpus) {
-  return std::make_shared<const ScoreSplits>(ScoreSplits{load_songs(corpus, "train"), load_songs(corpus, "validate")});
+SharedScores load_scores(const std::vector<Corpus>& corpora) {
+  ScoreSplits splits;
+  double most = 0;
+  for (const Corpus& corpus : corpora) {
+    std::vector<Song> songs = songs_to_cut(corpus.folder, "train");
+    const double weight = corpus.share > 0 ? corpus.share / static_cast<double>(songs.size()) : 1;
+    for (Song& song : songs) song.weight = weight;
+    most = std::max(most, weight);
+    std::ranges::move(songs, std::back_inserter(splits.train));
+    std::ranges::move(songs_to_cut(corpus.folder, "validate"), std::back_inserter(splits.validate));
+  }
+  for (Song& song : splits.train) song.weight /= most;
+  return std::make_shared<const ScoreSplits>(std::move(splits));
 }
 
 double BeatMap::beat_at(double seconds) const {
@@ -136,8 +174,8 @@ TrainingWindow window_at(const Song& song, int first, int steps_per_beat, Hearin
   };
   for (int step = 0; step < kWindowSteps; ++step) out.chords.push_back(chord_at(step + 0.5));
   for (int beat = 0; beat < kSongBeats; ++beat) out.song.push_back(chord_at(kSongBegin + (beat + 0.4) * kStepsPerBeat));
-  if (spoiling.bars) {
-    const auto [beats, place] = map.bar_at(first);
+  // Longer bars than four beats have no place in the features.
+  if (const auto [beats, place] = map.bar_at(first); spoiling.bars && beats * kStepsPerBeat <= kBarSteps) {
     heard.bar_beats = beats;
     heard.first_beat = place;
   }
@@ -166,13 +204,12 @@ void forget_past(TrainingWindow& window) {
 
 TrainingWindow random_window(const std::vector<Song>& songs, Chance& chance) {
   for (int attempt = 0;; ++attempt) {
-    const Song& song = songs[static_cast<size_t>(chance.below(static_cast<int>(songs.size())))];
+    const Song& song = drawn(songs, chance);
     const BeatMap map(song);
-    if (map.count() < 8) continue;
     const double tempo = 60 * (map.count() - 1) / (song.beats.back().time - song.beats.front().time);
     int steps_per_beat = kStepsPerBeat;
-    if (tempo > 115 && chance.maybe(0.4)) steps_per_beat = kStepsPerBeat / 2;
-    if (tempo < 68 && chance.maybe(0.4)) steps_per_beat = kStepsPerBeat * 2;
+    if (tempo > kFastest || (tempo > 115 && chance.maybe(0.4))) steps_per_beat = kStepsPerBeat / 2;
+    if (tempo < kSlowest || (tempo < 68 && chance.maybe(0.4))) steps_per_beat = kStepsPerBeat * 2;
     const int last = map.count() - 1 - kWindowSteps / steps_per_beat;
     if (last < 1 && attempt < 100) continue;
     const int first = chance.below(std::max(last, 1));
@@ -206,8 +243,9 @@ TrainingWindow random_window(const std::vector<Song>& songs, Chance& chance) {
 }
 
 BeatWindow random_beat_window(const std::vector<Song>& songs, Chance& chance) {
-  for (int attempt = 0;; ++attempt) {
-    const Song& song = songs[static_cast<size_t>(chance.below(static_cast<int>(songs.size())))];
+  constexpr int kPatience = 100000;
+  for (int attempt = 0, unsung = 0; attempt < kPatience; ++attempt) {
+    const Song& song = drawn(songs, chance);
     const BeatMap map(song);
     const int last = map.count() - 1 - kWindowBeats;
     if (last < 1) continue;
@@ -217,9 +255,11 @@ BeatWindow random_beat_window(const std::vector<Song>& songs, Chance& chance) {
     // 10 s as a rule, less when a song has begun.
     const double steps_a_second = kWindowSteps / (map.seconds_at(first + kWindowBeats) - map.seconds_at(first));
     const double known = (chance.maybe(.25) ? chance.uniform(4, 10) : 10) * steps_a_second;
-    if (attempt < 20 &&
-        !sung(song, map.seconds_at(first + kWindowBeats - known / kStepsPerBeat), map.seconds_at(first + kWindowBeats)))
+    if (unsung < 20 && !sung(song, map.seconds_at(first + kWindowBeats - known / kStepsPerBeat),
+                             map.seconds_at(first + kWindowBeats))) {
+      ++unsung;
       continue;
+    }
     Spoiling spoiling;
     spoiling.tracker = chance.uniform(0.2, 1.4);
     spoiling.off_beat = chance.below(kStepsPerBeat);
@@ -230,6 +270,8 @@ BeatWindow random_beat_window(const std::vector<Song>& songs, Chance& chance) {
     out.place = (first_place * kStepsPerBeat + spoiling.off_beat) % kBarSteps;
     return out;
   }
+  throw Error("no song of the corpus has bars of four beats and is longer than " + std::to_string(kWindowBeats) +
+              " beats: the beat net learns from such songs; leave it out of `parts` or add a corpus that has them");
 }
 
 }  // namespace fastsag::model

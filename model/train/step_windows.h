@@ -17,7 +17,8 @@ struct ScoreSplits {
   std::vector<Song> train, validate;
 };
 using SharedScores = std::shared_ptr<const ScoreSplits>;  // one a process
-SharedScores load_scores(const std::filesystem::path& corpus);
+// Songs of fewer than 8 beats are left out. Throws where nothing remains of a corpus.
+SharedScores load_scores(const std::vector<Corpus>& corpora);
 
 // Seconds to beats of a song and back, beats being counted from its first annotated one.
 class BeatMap {
@@ -70,7 +71,7 @@ struct BeatWindow {
   StepWindow heard;  // 16ths, starting anywhere; as much of the voice as a room knows
   int place = 0;     // of step 0 in its bar, in 16ths
 };
-// Where somebody sings, in a bar of four beats.
+// Where somebody sings, in a bar of four beats. Throws where there is no such bar.
 BeatWindow random_beat_window(const std::vector<Song>& songs, Chance& chance);
 
 }  // namespace fastsag::model

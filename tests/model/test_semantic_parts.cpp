@@ -4,7 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cmath>
+#include <fstream>
 #include <string>
+
+#include "dsp/error.h"
+#include "tests/support/scratch.h"
 
 namespace fastsag::model {
 namespace {
@@ -117,6 +122,126 @@ TEST(StepWindows, AWrongPastIsAnotherChordNotAnotherRhythm) {
     moved += truth.past[i].pitch % 12 != wrong.past[i].pitch % 12;
   }
   EXPECT_GT(moved / static_cast<double>(truth.past.size()), 0.5);
+}
+
+// What scores of art songs hold and pop songs do not.
+std::vector<Song> unusual_songs() {
+  std::vector<Song> songs;
+  for (const int beats : {3, 6, 9, 1}) {  // a bar
+    songs.push_back(song("bars of " + std::to_string(beats), 0));
+    for (size_t i = 0; i < songs.back().beats.size(); ++i)
+      songs.back().beats[i].downbeat = static_cast<int>(i) % beats == 0;
+  }
+  songs.push_back(song("fast", 0, 300));
+  songs.push_back(song("slow", 0, 30));
+  songs.push_back(song("hurrying", 0));
+  for (size_t i = 1; i < songs.back().beats.size(); ++i)  // from 20 to 300 beats a minute
+    songs.back().beats[i].time = songs.back().beats[i - 1].time + 3 - 0.014 * static_cast<double>(i);
+  songs.push_back(song("never sung", 0));
+  songs.back().melody.clear();
+  songs.push_back(song("sung at both ends", 0));
+  std::erase_if(songs.back().melody, [](const SongNote& note) { return note.onset > 3 && note.onset < 115; });
+  songs.push_back(song("no chords, no piano", 0));
+  songs.back().chords.clear();
+  songs.back().notes.clear();
+  songs.push_back(song("one long bar", 0));
+  songs.back().beats.resize(8);
+  for (size_t i = 1; i < 8; ++i) songs.back().beats[i].downbeat = false;
+  songs.push_back(song("no downbeat", 0));
+  for (SongBeat& beat : songs.back().beats) beat.downbeat = false;
+  return songs;
+}
+
+TEST(StepWindows, SongsOfAnyShapeHaveWindows) {
+  for (const Song& s : unusual_songs()) {
+    for (uint64_t i = 0; i < 30; ++i) {
+      Chance chance({i});
+      const TrainingWindow w = random_window({s}, chance);
+      EXPECT_LE(w.heard.bar_beats, 4) << s.name;  // what the features can tell
+      const auto features = chord_features(w.heard);
+      const auto conditions = note_conditions(w.heard, w.chords, {});
+      for (const auto* values : {&features.pitches, &features.scalars, &conditions})
+        EXPECT_TRUE(std::ranges::all_of(*values, [](float value) { return std::abs(value) < 100; })) << s.name;
+      for (const ScoreNote& note : w.score) EXPECT_TRUE(note.step >= 0 && note.step < kWindowSteps) << s.name;
+    }
+  }
+}
+
+TEST(StepWindows, AGridIsNeverFasterOrSlowerThanAPulseThatIsHeard) {
+  // A bass note a beat: the window's 96 steps are 48 beats of 2 steps, or 12 of 8.
+  for (const auto& [bpm, beats] : {std::pair{200.0, 48}, {100.0, 24}, {40.0, 12}}) {
+    Chance chance({1});
+    const auto score = random_window({song("x", 0, bpm)}, chance).score;
+    const auto bass = std::ranges::count_if(score, [](const ScoreNote& note) { return note.velocity >= 4; });
+    EXPECT_NEAR(static_cast<double>(bass), beats, 1) << bpm;
+  }
+}
+
+TEST(StepWindows, ASharedCorpusIsDrawnAsOftenAsItsShareSays) {
+  const test::Scratch folder;
+  const auto write = [&](const std::string& corpus, const std::string& name, const std::string& split, int beats = 40) {
+    std::string text = "{\"name\":\"" + name + "\",\"split\":\"" + split + "\",\"seconds\":50,\"melody\":[],";
+    text += "\"notes\":[],\"chords\":[],\"beats\":[[0,1]";
+    for (int beat = 1; beat < beats; ++beat) text += ",[" + std::to_string(beat) + ",0]";
+    std::filesystem::create_directories(folder / corpus);
+    std::ofstream(folder / corpus / (name + ".json")) << text << "]}";
+  };
+  write("pop", "1", "train");
+  write("pop", "2", "validate");
+  for (const char* name : {"lc2", "lc3", "lc4"}) write("lieder", name, "train");
+  write("lieder", "lc1", "validate");
+  write("lieder", "lc5", "train", 7);  // too short to learn from
+  const auto weights = [&](double pop, double lieder) {
+    std::vector<double> found;
+    for (const Song& s : load_scores({{folder / "pop", pop}, {folder / "lieder", lieder}})->train)
+      found.push_back(s.weight);
+    return found;
+  };
+  EXPECT_THAT(weights(0, 0), testing::Each(1));
+  EXPECT_THAT(weights(3, 1), testing::ElementsAre(1, testing::DoubleEq(1.0 / 9), testing::DoubleEq(1.0 / 9),
+                                                  testing::DoubleEq(1.0 / 9)));
+  EXPECT_EQ(load_scores({{folder / "pop"}, {folder / "lieder"}})->validate.size(), 2u);
+
+  auto songs = load_scores({{folder / "pop", 3}, {folder / "lieder", 1}})->train;
+  songs[0].chords = {{0, 60, 0, Quality::major}};
+  int pop = 0;
+  for (uint64_t i = 0; i < 1000; ++i) {
+    Chance chance({7, i});
+    const TrainingWindow w = random_window(songs, chance);
+    pop += w.song.back().quality != Quality::none;
+  }
+  EXPECT_NEAR(pop, 750, 45);  // 3 of 4, three standard errors
+}
+
+TEST(StepWindows, BeatsThatStandStillAreRefused) {
+  const test::Scratch folder;
+  std::ofstream(folder / "x.json") << R"({"name":"x","split":"train","seconds":9,"melody":[],"notes":[],"chords":[],)"
+                                   << R"("beats":[[0,1],[1,0],[1,0],[2,0]]})";
+  try {
+    load_song(folder / "x.json");
+    FAIL() << "two beats at the same time";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("1.000000 s"));
+  }
+}
+
+TEST(BeatPart, SongsWithoutBarsOfFourAreToldNotWaitedFor) {
+  Chance chance({1});
+  const auto songs = unusual_songs();
+  const Song& waltz = songs.front();
+  EXPECT_THROW(random_beat_window({waltz}, chance), Error);
+  EXPECT_NO_THROW(random_beat_window({waltz, song("four", 0)}, chance));
+}
+
+TEST(ChordPart, SongsWithoutChordsTeachNothing) {
+  torch::manual_seed(1);
+  ScoreSplits splits;
+  splits.train = {unusual_songs()[9]};
+  ChordPart part(std::make_shared<const ScoreSplits>(splits), 2);
+  NotePart notes(std::make_shared<const ScoreSplits>(splits), 1);
+  std::map<std::string, double> figures;
+  EXPECT_EQ(part.loss({1, 1, 0}, figures).item<double>(), 0);
+  EXPECT_TRUE(std::isfinite(notes.loss({1, 1, 0}, figures).item<double>()));
 }
 
 TEST(ChordPart, ABatchIsItsKey) {

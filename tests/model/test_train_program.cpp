@@ -122,6 +122,20 @@ TEST_F(TrainProgram, TwoProcessesTrainOneModel) {
   EXPECT_EQ(SafetensorsFile(folder_ / "tiny.safetensors").header().metadata.at("processes"), "2");
 }
 
+TEST_F(TrainProgram, LearnsFromSeveralCorpora) {
+  const test::Scratch other;
+  write_song(other.path(), "one", "train");
+  write_song(other.path(), "two", "validate");
+  const Ended done =
+      run(with({"--data", other.path().string(), "--share", "3", "--share", "1", "--set", "chord.steps=2"}));
+  EXPECT_EQ(done.code, 0) << done.output;
+  EXPECT_EQ(SafetensorsFile(folder_ / "tiny.safetensors").header().metadata.at("data"),
+            folder_.path().filename().string() + " " + other.path().filename().string());
+  const Ended uneven = run(with({"--share", "3", "--share", "1"}));
+  EXPECT_EQ(uneven.code, 2);
+  EXPECT_THAT(uneven.output, HasSubstr("give one for each"));
+}
+
 TEST_F(TrainProgram, MistakesAreToldAndExitCodesDiffer) {
   EXPECT_EQ(run({"--config", "x.toml"}).code, 2);
   const Ended unknown = run(with({"--set", "chord.stesp=3"}));
