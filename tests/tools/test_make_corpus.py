@@ -301,6 +301,17 @@ class Program(unittest.TestCase):
         self.assertEqual(described, {path: path.read_bytes() for path in out.glob("*.json")})
         self.assertTrue(all(json.loads(described[out / f"{name}.json"])["transpose"] for name in ("001", "002")))
 
+    def test_songs_that_cannot_be_read_are_named_and_the_others_used(self):
+        source, out = self.base / "broken", self.base / "from_broken"
+        for name in ("001", "002", "003"):
+            write_song(source, name)
+        midi_file(source / "002" / "002.mid", {"PIANO": [(0, 1, 60, 80)]})
+        (source / "003" / "beat_midi.txt").write_text("0.0 one two\n")
+        told = self.make(out, source=source)
+        self.assertIn("left out: 002 has nothing in the track MELODY", told)
+        self.assertIn("left out: 003 has annotations that are not as expected", told)
+        self.assertEqual([path.name for path in out.glob("*.json")], ["001.json"])
+
     def test_wrong_requests_are_refused_with_what_to_do(self):
         self.assertIn("use another --out", self.make(self.out, seed=9, expect=2))
         self.assertIn("does not exist", self.make(self.base / "x", source=self.base / "nothing", expect=2))

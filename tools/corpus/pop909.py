@@ -10,7 +10,7 @@ import pathlib
 import re
 
 from corpus.midi import Midi
-from corpus.song import files_below, one_sound_a_key, one_voice, whole_seconds
+from corpus.song import Unusable, files_below, one_sound_a_key, one_voice, whole_seconds
 
 WANTED = re.compile(r"(?:^|/)(\d{3})/(\1\.mid|beat_midi\.txt|chord_midi\.txt|key_audio\.txt)$")
 FILES_PER_SONG = 4
@@ -34,7 +34,16 @@ def split_of(name: str) -> str:
 
 def read_song(name: str, files: dict[str, bytes]) -> dict:
     """The song as POP909 has it, in its own key."""
+    try:
+        return song_of(name, files)
+    except (ValueError, IndexError) as error:
+        raise Unusable(f"has annotations that are not as expected ({error})") from error
+
+
+def song_of(name: str, files: dict[str, bytes]) -> dict:
     tracks = {track.name: track.notes for track in Midi(files[f"{name}.mid"]).tracks}
+    if missing := [wanted for wanted in ("MELODY", "PIANO") if not tracks.get(wanted)]:
+        raise Unusable(f"has nothing in the track {' and '.join(missing)}")
     notes = one_sound_a_key(tracks["PIANO"])
     melody = one_voice(tracks["MELODY"])
     return {
