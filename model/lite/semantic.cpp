@@ -15,7 +15,8 @@ namespace {
 // would give two thirds of them: sampling without the tail of the distribution ends steps early).
 constexpr float kUsualNotesPerStep = 1.2f, kUsualVelocity = 77;
 constexpr float kDensest = .5f;  // octaves of notes a step at density 1: the generator overdoes what is more than usual
-constexpr int kLongestRest = 24;  // steps without an onset after which what came before is no beginning to go on from
+constexpr float kSparsest = .25f;  // of the usual notes, where nobody seems to sing
+constexpr int kLongestRest = 24;   // steps without an onset after which what came before is no beginning to go on from
 
 // The window's steps on the timeline.
 struct Grid {
@@ -114,17 +115,37 @@ ChordPath chords_of(ChordNet& net, const StepWindow& window, std::span<const int
   return chord_path({p.data_ptr<float>(), static_cast<size_t>(p.numel())}, held, options);
 }
 
-// Where the accompaniment may strike: near what was sung, not before and not long after; not where a chart has no
-// chord.
-std::vector<bool> awake_steps(const SemanticInput& in, const Grid& grid, std::span<const Chord* const> charted) {
+// How surely what was heard of late is singing, which holds its notes: half its time and more is in long ones, and of
+// speech a tenth, of drums nothing (docs/SOUND.md). 0..1.
+constexpr int64_t kHeld = kSampleRate * 3 / 10;
+float singing(const SemanticInput& in) {
+  constexpr int64_t kRecent = 20 * kSampleRate;
+  constexpr double kHeldShare = .25;
+  int64_t all = 0, held = 0;
+  for (const auto& note : in.melody) {
+    const int64_t length = note.release - std::max(note.onset, in.voice_end - kRecent);
+    if (length > 0) all += length;
+    if (length > 0 && note.release - note.onset >= kHeld) held += length;
+  }
+  return held == 0
+             ? 0
+             : static_cast<float>(std::min(1.0, static_cast<double>(held) / (kHeldShare * static_cast<double>(all))));
+}
+
+// Where the accompaniment may strike: near what was sung (near held notes alone where that is not sure), not before and
+// not long after; not where a chart has no chord.
+std::vector<bool> awake_steps(const SemanticInput& in, const Grid& grid, std::span<const Chord* const> charted,
+                              float sure) {
   const auto patience = static_cast<int64_t>(LiteSemantic::kRestAfterSeconds * kSampleRate);
   std::vector<bool> awake(kWindowSteps, false);
   for (int step = 0; step < kWindowSteps; ++step) {
     const int64_t position = grid.position(step), soon = grid.position(step + 1);
     const Chord* chord = charted[static_cast<size_t>(step / kStepsPerBeat)];
     if (chord && chord->quality == Quality::none) continue;
-    awake[static_cast<size_t>(step)] = std::ranges::any_of(
-        in.melody, [&](const auto& note) { return note.onset <= soon && note.release > position - patience; });
+    awake[static_cast<size_t>(step)] = std::ranges::any_of(in.melody, [&](const auto& note) {
+      return note.onset <= soon && note.release > position - patience &&
+             (sure == 1 || note.release - note.onset >= kHeld);
+    });
   }
   return awake;
 }
@@ -229,7 +250,8 @@ Plan LiteSemantic::plan(const SemanticInput& asked) {
   Plan plan;
   plan.pulse = in.pulse;
   plan.key = locked ? locked : key_of(window, chords);
-  const std::vector<bool> awake = awake_steps(in, grid, charted);
+  const float sure = singing(in);
+  const std::vector<bool> awake = awake_steps(in, grid, charted, sure);
   const int known = grid.from(in.known_end);
   int begin = known, end = grid.from(in.write_end);
   while (begin < end && !awake[static_cast<size_t>(begin)]) ++begin;
@@ -242,7 +264,8 @@ Plan LiteSemantic::plan(const SemanticInput& asked) {
     // Less chance means fewer steps that end early, and more notes: told fewer, they stay as many.
     const float calm = std::min(1.0f, std::pow(in.controls.temperature / Controls{}.temperature, .25f));
     const float density = in.controls.density > 0 ? kDensest * in.controls.density : in.controls.density;
-    const Style style{calm * kUsualNotesPerStep * std::exp2(density), kUsualVelocity};
+    const Style style{calm * std::max(sure * sure, kSparsest) * kUsualNotesPerStep * std::exp2(density),
+                      kUsualVelocity};
     const auto [prefix, prefix_begin] = prefix_of(window, begin);
     std::vector<int64_t> positions;
     for (int step = 0; step < kWindowSteps; ++step) positions.push_back(grid.position(step) / 256);

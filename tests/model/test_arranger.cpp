@@ -7,7 +7,7 @@
 #include <cmath>
 #include <set>
 
-namespace fastsag::model {
+namespace fastsag::model::arranger_test {
 namespace {
 
 constexpr int64_t kBeat = kSampleRate * 60 / 96, kBar = 4 * kBeat, kSong = 16 * kBar;
@@ -185,4 +185,4 @@ TEST(Arranger, StylesAreThoseOfTheWire) {
 }
 
 }  // namespace
-}  // namespace fastsag::model
+}  // namespace fastsag::model::arranger_test

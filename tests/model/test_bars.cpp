@@ -7,7 +7,7 @@
 
 #include "model/train/semantic_parts.h"
 
-namespace fastsag::model {
+namespace fastsag::model::bars_test {
 namespace {
 
 // Every bar: a half note, a quarter, two eighths; the second bar of two a whole step lower.
@@ -136,4 +136,4 @@ TEST_F(Bars, AnotherTempoForgetsAndSilenceRemembers) {
 }
 
 }  // namespace
-}  // namespace fastsag::model
+}  // namespace fastsag::model::bars_test

@@ -8,7 +8,7 @@
 
 #include "model/lite/chance.h"
 
-namespace fastsag::model {
+namespace fastsag::model::note_generator_test {
 namespace {
 
 struct Setting {
@@ -116,4 +116,4 @@ TEST(NoteGenerator, IsAsSmallAsTheRecipeSays) {
 }
 
 }  // namespace
-}  // namespace fastsag::model
+}  // namespace fastsag::model::note_generator_test

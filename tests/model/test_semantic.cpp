@@ -10,7 +10,7 @@
 #include "model/chord_reader.h"
 #include "model/lite/steering.h"
 
-namespace fastsag::model {
+namespace fastsag::model::semantic_test {
 namespace {
 
 constexpr int64_t kSecond = kSampleRate;
@@ -111,6 +111,28 @@ TEST(LiteSemantic, StopsSixSecondsAfterTheLastSungNote) {
   EXPECT_LT(plan.notes.back().onset, 8 * kSecond);  // 2 s + 6 s, though it might write up to 9 s
 }
 
+// Syllables: short notes close to each other, `held` of a second each `every`th.
+std::vector<dsp::MelodyNote> spoken(int every, double held) {
+  std::vector<dsp::MelodyNote> melody;
+  int64_t at = 0;
+  for (int n = 0; at + kSecond < 10 * kSecond; ++n) {
+    const auto length = static_cast<int64_t>((n % every == 0 ? held : .125) * kSecond);
+    melody.push_back({at, at + length, 45.25f + static_cast<float>(n * 7 % 5), .85f});
+    at += length + kSecond / 16;
+  }
+  return melody;
+}
+
+TEST(LiteSemantic, RestsWhereSyllablesAreSpokenAndNotesAreNotHeld) {
+  LiteSemantic semantic = untrained();
+  EXPECT_TRUE(semantic.plan(input(spoken(1000, .125))).notes.empty());
+  const Plan once = semantic.plan(input(spoken(1000, .5)));  // a sigh at the beginning: awake for 6 s, to 6.5
+  ASSERT_FALSE(once.notes.empty());
+  EXPECT_LT(once.notes.back().onset, 13 * kSecond / 2);
+  const Plan patter = semantic.plan(input(spoken(5, .35)));  // two fifths of the time in notes of .35 s: sung
+  EXPECT_GT(patter.notes.back().onset, 17 * kSecond / 2);
+}
+
 TEST(LiteSemantic, HearsTheKey) {
   LiteSemantic semantic = untrained();
   const auto melody = tune(10 * kSecond);
@@ -203,4 +225,4 @@ TEST(LiteSemantic, StaysInALockedKeyWhateverIsSung) {
 }
 
 }  // namespace
-}  // namespace fastsag::model
+}  // namespace fastsag::model::semantic_test

@@ -11,7 +11,7 @@
 #include "dsp/error.h"
 #include "tests/support/scratch.h"
 
-namespace fastsag::model {
+namespace fastsag::model::semantic_parts_test {
 namespace {
 
 // Two minutes of I-vi-IV-V in quarter notes at 100 beats a minute: bass on the beat, chord on the offbeat, and a tune
@@ -278,4 +278,4 @@ TEST(NotePart, LearnsTheFigureOfAnAccompaniment) {
 }
 
 }  // namespace
-}  // namespace fastsag::model
+}  // namespace fastsag::model::semantic_parts_test

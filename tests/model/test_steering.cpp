@@ -5,7 +5,7 @@
 #include <bit>
 #include <cmath>
 
-namespace fastsag::model {
+namespace fastsag::model::steering_test {
 namespace {
 
 constexpr int64_t kSecond = kSampleRate;
@@ -106,4 +106,4 @@ TEST(Steering, KeysHaveTheirTriadsAndNotes) {
 }
 
 }  // namespace
-}  // namespace fastsag::model
+}  // namespace fastsag::model::steering_test

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <fstream>
@@ -41,8 +42,8 @@ struct Ended {
   std::string output;
 };
 
-// Runs the program; sends SIGTERM as soon as its output holds `until` (never where that is empty).
-Ended run(std::vector<std::string> arguments, const std::string& until = "") {
+// Runs the program; sends the signal as soon as its output holds `until` (never where that is empty).
+Ended run(std::vector<std::string> arguments, const std::string& until = "", int signal = SIGTERM) {
   arguments.insert(arguments.begin(), std::string(FASTSAG_BIN) + "/fastsag_train");
   std::vector<char*> argv;
   for (std::string& word : arguments) argv.push_back(word.data());
@@ -65,7 +66,7 @@ Ended run(std::vector<std::string> arguments, const std::string& until = "") {
   for (ssize_t size = 0; (size = read(ends[0], piece.data(), piece.size())) > 0;) {
     ended.output.append(piece.data(), static_cast<size_t>(size));
     if (!told && ended.output.find(until) != std::string::npos) {
-      kill(child, SIGTERM);
+      kill(child, signal);
       told = true;
     }
   }
@@ -114,6 +115,37 @@ TEST_F(TrainProgram, StopsOnASignalAndGoesOnFromThere) {
   for (const auto& [key, text] : released.header().metadata) {
     EXPECT_EQ(text.find(folder_.path().string()), std::string::npos) << key << " names a folder of this machine";
   }
+}
+
+TEST_F(TrainProgram, KilledItGoesOnFromItsLastCheckpointToTheSameCurve) {
+  const std::vector<std::string> steps = {"--set", "chord.steps=16",      "--set", "chord.validate_steps=4",
+                                          "--set", "checkpoint_minutes=0"};
+  const auto to = [&](const std::string& name, bool resume) {
+    auto arguments = with(steps);
+    std::ranges::replace(arguments, (folder_ / "tiny.safetensors").string(),
+                         (folder_ / (name + ".safetensors")).string());
+    if (resume) arguments.push_back("--resume");
+    return arguments;
+  };
+  const Ended whole = run(to("whole", false));
+  ASSERT_EQ(whole.code, 0) << whole.output;
+  const Ended killed = run(to("killed", false), "validation:", SIGKILL);
+  ASSERT_EQ(killed.code, 128 + SIGKILL) << killed.output;
+  const Ended resumed = run(to("killed", true));
+  ASSERT_EQ(resumed.code, 0) << resumed.output;
+  const auto curve = [&](const std::string& run) {
+    std::vector<std::string> rows;  // without the seconds that they took
+    std::ifstream log(folder_ / run / "log.csv");
+    for (std::string line; std::getline(log, line);)
+      if (line.find(",validate,") != line.npos) rows.push_back(line.substr(line.find(',')));
+    return rows;
+  };
+  EXPECT_GE(curve("whole.run").size(), 10u);
+  EXPECT_EQ(curve("killed.run"), curve("whole.run"));
+  const SafetensorsFile one(folder_ / "whole.safetensors"), other(folder_ / "killed.safetensors");
+  ASSERT_EQ(one.header().tensors.size(), other.header().tensors.size());
+  for (const TensorInfo& info : one.header().tensors)
+    EXPECT_TRUE(std::ranges::equal(one.data(info), other.data(*other.header().find(info.name)))) << info.name;
 }
 
 TEST_F(TrainProgram, TwoProcessesTrainOneModel) {

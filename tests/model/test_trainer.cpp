@@ -2,11 +2,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <fstream>
 
 #include "dsp/error.h"
 #include "tests/model/toy_part.h"
+#include "tests/support/error_of.h"
 #include "tests/support/scratch.h"
 
 namespace fastsag::model {
@@ -115,6 +118,54 @@ TEST(Trainer, StoppedAndResumedGivesTheSameBytesAsNeverStopped) {
     if (row.part == "a" && row.figure == "loss" && row.split == "train") ++rows[row.step];
   }
   EXPECT_EQ(rows, (std::map<int64_t, int>{{10, 1}, {20, 1}, {30, 1}, {40, 1}}));
+}
+
+// The system's limit on a file's size stands for the disk's end: a write stops in the middle of the file.
+class FullDisk {
+ public:
+  explicit FullDisk(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit full{bytes, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &full);
+  }
+  ~FullDisk() {
+    setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  rlimit before_{};
+  void (*handler_)(int);
+};
+
+TEST(Trainer, AFullDiskLeavesTheLastCheckpointToGoOnFrom) {
+  const test::Scratch straight, full;
+  ToyRun whole(straight.path());
+  ASSERT_TRUE(whole.trainer->run(whole.stop));
+  whole.trainer->release({});
+  {
+    ToyRun run(full.path());
+    run.a->on_step = [&](int64_t step) { run.stop = step == 13; };
+    run.trainer->run(run.stop);
+  }
+  const auto before = tensors_of(full / "checkpoint.safetensors");
+  const auto bytes = std::filesystem::file_size(full / "checkpoint.safetensors");
+  {
+    ToyRun run(full.path(), true);
+    run.a->on_step = [&](int64_t step) { run.stop = step == 27; };
+    const FullDisk disk(bytes / 2);
+    EXPECT_THAT(test::error_of([&] { run.trainer->run(run.stop); }),
+                testing::AllOf(testing::HasSubstr("cannot write"), testing::HasSubstr("checkpoint.safetensors"),
+                               testing::HasSubstr("not full")));
+  }
+  const auto after = tensors_of(full / "checkpoint.safetensors");
+  for (const auto& [name, tensor] : before) EXPECT_TRUE(torch::equal(after.at(name), tensor)) << name;
+  for (const auto& entry : std::filesystem::directory_iterator(full.path()))
+    EXPECT_NE(entry.path().extension(), ".tmp") << "nothing beside";
+  ToyRun rest(full.path(), true);
+  ASSERT_TRUE(rest.trainer->run(rest.stop));
+  rest.trainer->release({});
+  expect_same_tensors(straight / "weights.safetensors", full / "weights.safetensors");
 }
 
 TEST(Trainer, AResumedLogDropsWhatTheCheckpointDoesNotKnow) {
