@@ -4,9 +4,11 @@
 #include <array>
 #include <cmath>
 #include <complex>
+#include <numbers>
 #include <numeric>
 
 #include "dsp/fft.h"
+#include "dsp/quantile.h"
 
 namespace fastsag::dsp {
 namespace {
@@ -20,11 +22,17 @@ constexpr int kMiddle = (kSum + kF0Rate / 250) / 2;
 constexpr int kMaxCandidates = 8;
 
 // Costs of the path, in units of the normalised difference (0 = periodic, 1 = noise), per frame.
-constexpr float kUnvoiced = 0.5f;  // of calling a frame unvoiced: a lone frame is voiced below this difference
-constexpr float kOctave = 0.055f;  // per octave downwards: twice the period fits as well as the period
-constexpr float kJump = 0.5f;      // per octave between neighbours
+constexpr float kUnvoiced = 0.65f;  // of calling a frame unvoiced: a lone high frame is voiced below this difference
+// Per octave downwards: twice the period fits as well as the period, and better where a room or a second voice sounds.
+constexpr float kOctave = 0.1f;
+constexpr float kJump = 0.5f;  // per octave between neighbours
 constexpr float kVoicingChange = 0.14f;
 constexpr float kSilenceDb = -62.0f;  // below it frames lean to unvoiced, quite so 15 dB further down
+// So do frames this much softer than the loud ones, quite so kSoftRangeDb further down: a singer's soft notes are
+// clean, the accompaniment that leaks through between them is a chord, which is no clean tone.
+constexpr float kSoftDb = 16.0f, kSoftRangeDb = 30.0f;
+constexpr double kLoud = 0.9;     // the quantile of levels that is called loud
+constexpr double kRumbleHz = 70;  // below it there are steps and mains hum, and no singers
 
 struct Candidate {
   float log2_hz = 0;  // meaningless in the unvoiced candidate, which comes first
@@ -69,6 +77,22 @@ class Difference {
   std::vector<std::complex<float>> head_spectrum_ = std::vector<std::complex<float>>(kSegment / 2 + 1);
   std::vector<float> difference_ = std::vector<float>(kLongest + 1);
 };
+
+// 12 dB an octave off below kRumbleHz.
+std::vector<float> without_rumble(std::span<const float> voice) {
+  constexpr double kAngle = 2 * std::numbers::pi * kRumbleHz / kF0Rate;
+  const double cosine = std::cos(kAngle), width = std::sin(kAngle) / std::numbers::sqrt2, scale = 1 / (1 + width);
+  const double b = scale * (1 + cosine) / 2, a1 = -2 * scale * cosine, a2 = scale * (1 - width);
+  std::vector<float> out(voice.size());
+  double z1 = 0, z2 = 0;
+  for (size_t i = 0; i < voice.size(); ++i) {
+    const double x = static_cast<double>(voice[i]), y = b * x + z1;
+    z1 = -2 * b * x - a1 * y + z2;
+    z2 = b * x - a2 * y;
+    out[i] = static_cast<float>(y);
+  }
+  return out;
+}
 
 float rms_db(std::span<const float> samples) {
   double sum = 0;
@@ -125,20 +149,34 @@ std::vector<int> cheapest_path(std::span<const FrameCandidates> frames) {
 std::vector<F0Frame> track_f0(std::span<const float> voice) {
   const size_t count = voice.size() / kF0Hop;
   std::vector<F0Frame> frames(count);
-  std::vector<FrameCandidates> candidates(count);
-  Difference difference;
+  const std::vector<float> heard = without_rumble(voice);
   std::vector<float> segment(kSegment);
-  for (size_t k = 0; k < count; ++k) {
-    frames[k].rms_db = rms_db(voice.subspan(k * kF0Hop, kF0Hop));
+  const auto cut_segment = [&](size_t k) {
     const std::ptrdiff_t begin = static_cast<std::ptrdiff_t>(k * kF0Hop + kF0Hop / 2) - kMiddle;
     for (std::ptrdiff_t i = 0; i < kSegment; ++i)
       segment[static_cast<size_t>(i)] =
-          begin + i >= 0 && begin + i < std::ssize(voice) ? voice[static_cast<size_t>(begin + i)] : 0.0f;
-    const float level = std::max(rms_db(segment), frames[k].rms_db);
-    const float silence = std::clamp((kSilenceDb - level) / 15.0f, 0.0f, 1.0f);
+          begin + i >= 0 && begin + i < std::ssize(heard) ? heard[static_cast<size_t>(begin + i)] : 0.0f;
+  };
+  std::vector<float> levels(count);
+  for (size_t k = 0; k < count; ++k) {
+    frames[k].rms_db = rms_db(voice.subspan(k * kF0Hop, kF0Hop));
+    cut_segment(k);
+    levels[k] = std::max(rms_db(segment), rms_db(std::span(heard).subspan(k * kF0Hop, kF0Hop)));
+  }
+  std::vector<float> sorted = levels;
+  std::ranges::sort(sorted);
+  const float soft = count > 0 ? sorted[nearest_rank(count, kLoud)] - kSoftDb : 0.0f;
+
+  std::vector<FrameCandidates> candidates(count);
+  Difference difference;
+  for (size_t k = 0; k < count; ++k) {
+    const float silence =
+        std::clamp(std::max((kSilenceDb - levels[k]) / 15.0f, (soft - levels[k]) / kSoftRangeDb), 0.0f, 1.0f);
     candidates[k].all[0].cost = kUnvoiced * (1 - silence);
     candidates[k].count = 1;
-    if (silence < 1) add_minima(difference.of(segment), candidates[k]);
+    if (silence >= 1) continue;
+    cut_segment(k);
+    add_minima(difference.of(segment), candidates[k]);
   }
   const std::vector<int> path = cheapest_path(candidates);
   for (size_t k = 0; k < count; ++k) {

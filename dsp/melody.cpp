@@ -20,10 +20,13 @@ constexpr float kFarthest = 2.5f;  // semitones squared: a lone octave jump cost
 constexpr float kUnvoicedInNote = 0.45f;
 constexpr float kVoicedInRest = 0.8f;
 constexpr float kNewNote = 4.5f;   // a whole tone for 20 ms, a semitone for 45 ms, vibrato of a semitone never
-constexpr float kNoteEdge = 1.6f;  // rest to note or back
+constexpr float kNoteEdge = 2.0f;  // rest to note or back
 
 constexpr size_t kShortestNote = 6;  // frames
-constexpr float kDipDb = 7.0f;       // a level dip this deep, both sides, strikes the same pitch again
+constexpr float kDipDb = 7.0f;       // a level dip this deep, both sides, strikes the same pitch again,
+constexpr float kRiseDb = 6.0f;      // where it rises so much in kRiseFrames; in rooms the level comes and goes slowly.
+constexpr size_t kRiseFrames = 3;
+constexpr float kDeepDipDb = 12.0f;  // A dip this deep always does.
 constexpr size_t kDipReach = 12;     // frames either side in which the level must come back
 
 float midi_of(float hz) { return 69.0f + 12.0f * std::log2(hz / 440.0f); }
@@ -86,7 +89,11 @@ std::vector<size_t> restrikes(std::span<const F0Frame> frames, size_t begin, siz
       if (i > k) after = std::max(after, level(i));
       lowest = std::min(lowest, level(i));
     }
-    if (level(k) > lowest || std::min(before, after) - level(k) < kDipDb) continue;
+    const float dip = std::min(before, after) - level(k);
+    if (level(k) > lowest || dip < kDipDb) continue;
+    float rise = 0;
+    for (size_t i = k; i + kRiseFrames < right; ++i) rise = std::max(rise, level(i + kRiseFrames) - level(i));
+    if (dip < kDeepDipDb && rise < kRiseDb) continue;
     size_t strike = k;  // the steepest rise after the dip
     for (size_t i = k; i + 1 < right; ++i)
       if (level(i + 1) - level(i) > level(strike + 1) - level(strike)) strike = i;
