@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
@@ -17,7 +18,7 @@ provide("picture")
 import numpy as np
 import soundfile
 
-from sound import Failed, judging, program, songs, spectra
+from sound import Failed, judging, program, retrieval, songs, spectra
 
 RATE = 24000
 BEAT_S, SECONDS = .5, 32
@@ -124,6 +125,59 @@ class Judging(WithSong):
         self.assertGreater(judging.sounding(self.folder / "window.wav", clip), .9)
 
 
+class Retrieval(WithSong):
+    def setUp(self):
+        super().setUp()
+        self.song.data["split"] = "train"
+        (self.folder / "881.json").write_text(json.dumps(self.song.data))
+        retrieval.library.cache_clear()
+        nearest = unittest.mock.patch.object(retrieval, "NEAREST", 1)  # no chance
+        nearest.start()
+        self.addCleanup(nearest.stop)
+
+    def plan(self, moved: int, minor: bool = False) -> dict:
+        """The song's own first 16 s, so many semitones higher; its major chords minor where that is asked for."""
+        chords = []
+        for at, name in self.song.chords():
+            root, was_minor = songs.planned_triad(name)
+            chords.append([at, songs.NOTE_NAMES[(root + moved) % 12] + "m" * (was_minor or minor)])
+        return {"beats": [i * BEAT_S for i in range(33)], "chords": chords,
+                "sung": [[onset, length, key + moved] for onset, length, key, _ in self.song.data["melody"]]}
+
+    def test_a_song_finds_its_own_notes_in_another_key(self):
+        own = [note[:4] for note in self.song.data["notes"] if note[0] < 16]
+        for moved in (0, 3, 10):
+            notes = retrieval.retrieve(self.folder, self.plan(moved), 1)
+            self.assertEqual(len(notes), len(own))
+            for note, (onset, length, key, velocity) in zip(sorted(notes), own):
+                self.assertAlmostEqual(note[0], onset)
+                self.assertAlmostEqual(note[1], length)
+                self.assertEqual([note[2] % 12, *note[3:]], [(key + moved) % 12, velocity, 0])
+                self.assertLess(abs(note[2] - key), 12)
+
+    def test_thirds_follow_the_mode_and_where_no_chord_is_nothing_is(self):
+        notes = retrieval.retrieve(self.folder, self.plan(0, minor=True), 1)
+        self.assertEqual({key % 12 for onset, _, key, *_ in notes if onset < 2}, {0, 3, 7})
+        self.assertEqual({key % 12 for onset, _, key, *_ in notes if 2 <= onset < 4}, {9, 0, 4}, "A minor was minor")
+        plan = self.plan(0)
+        plan["chords"] = [[at, "N" if at == 4 else name] for at, name in plan["chords"]]
+        self.assertEqual([note for note in retrieval.retrieve(self.folder, plan, 1) if 4 <= note[0] < 5.9], [])
+        self.assertEqual(retrieval.retrieve(self.folder, plan | {"beats": [0, .5]}, 1), [])
+
+    def test_times_follow_the_beats(self):
+        plan = self.plan(0)
+        for what in ("beats", "chords", "sung"):
+            plan[what] = [1.5 * at + 2 if what == "beats" else [1.5 * at[0] + 2, *at[1:]] for at in plan[what]]
+        notes = retrieval.retrieve(self.folder, plan, 1)
+        self.assertEqual(sorted({round(note[0], 3) for note in notes}), [2 + 3 * bar for bar in range(8)])
+        self.assertAlmostEqual(notes[0][1], 1.5 * 1.9)
+
+    def test_a_corpus_without_songs_to_learn_from_is_named(self):
+        (self.folder / "881.json").write_text(json.dumps(self.song.data | {"split": "test"}))
+        with self.assertRaisesRegex(Failed, "has no songs to take notes from"):
+            retrieval.retrieve(self.folder, self.plan(0), 1)
+
+
 class Spectra(unittest.TestCase):
     def test_fundamental_is_what_is_sung(self):
         for key in (45, 60, 76):
@@ -157,6 +211,23 @@ class Commands(WithSong):
         self.assertEqual(ours["planF"]["mean"], 1)  # the beat was given
         self.assertGreater(true["chord_snd"]["mean"], .9)
         self.assertGreater(true["ch_cor"]["mean"], .99)
+
+    def test_score_songs_judges_given_notes(self):
+        self.needs_program()
+        (self.folder / "001.json").write_text(json.dumps(self.song.data | {"split": "train"}))
+        out = self.folder / "out"
+        out.mkdir()
+        (out / "table.md").write_text("words\n<!-- figures -->\nold\n<!-- end of figures -->\nmore words\n")
+        done = self.run_tool("score_songs", self.folder, "--row", "cold true-notes", "--row", "cold retrieval",
+                             "--windows", 1, "-o", out / "table.md", "-o", out / "table.json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual((out / "table.md").read_text(),
+                         f"words\n<!-- figures -->\n{done.stdout}<!-- end of figures -->\nmore words\n")
+        rows = {row["row"]: row["figures"] for row in json.loads((out / "table.json").read_text())["rows"]}
+        self.assertEqual(rows["cold true-notes"]["chord"]["mean"], 1)
+        self.assertGreater(rows["cold true-notes"]["ch_cor"]["mean"], .8)  # the song's sound is sines
+        self.assertGreater(rows["cold true-notes"]["chord_snd"]["mean"], .5)  # chance is .04
+        self.assertGreater(rows["cold retrieval"]["chord"]["songs"], 0)
 
     def test_sound_page_shows_songs_and_recordings(self):
         self.needs_program()

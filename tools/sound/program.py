@@ -38,6 +38,6 @@ def accompany(program: pathlib.Path, voice: pathlib.Path, heard_from: float, beg
     for path in (heard, made, mix, planned):
         path.unlink()
     plan["beats"] = [beat + heard_from for beat in plan["beats"]]
-    for what in ("chords", "notes"):
+    for what in ("chords", "notes", "sung"):
         plan[what] = [[at + heard_from, *rest] for at, *rest in plan[what]]
     return accompaniment, made_rate, plan
