@@ -29,6 +29,8 @@ constexpr size_t kRiseFrames = 3;
 constexpr float kDeepDipDb = 12.0f;  // A dip this deep always does.
 constexpr size_t kDipReach = 12;     // frames either side in which the level must come back
 
+constexpr float kFarBelow = 15.0f;  // semitones under the middle of what is sung in the window
+
 float midi_of(float hz) { return 69.0f + 12.0f * std::log2(hz / 440.0f); }
 
 struct Segment {
@@ -132,6 +134,21 @@ void repair_octaves(std::span<Segment> notes) {
   }
 }
 
+// A bass or mains hum between the phrases, which nobody sings who sings so high else.
+void drop_bass(std::vector<Segment>& notes) {
+  std::vector<Segment> by_pitch = notes;
+  std::ranges::sort(by_pitch, {}, &Segment::pitch);
+  const auto weight = [](const Segment& s) { return static_cast<float>(s.end - s.begin) * s.confidence; };
+  float whole = 0, below = 0;
+  for (const Segment& s : by_pitch) whole += weight(s);
+  for (const Segment& s : by_pitch) {
+    below += weight(s);
+    if (below < whole / 2) continue;
+    std::erase_if(notes, [&](const Segment& note) { return note.pitch < s.pitch - kFarBelow; });
+    return;
+  }
+}
+
 }  // namespace
 
 float estimate_tuning(std::span<const F0Frame> frames) {
@@ -160,6 +177,7 @@ std::vector<MelodyNote> segment_melody(std::span<const F0Frame> frames, int64_t 
   }
   std::erase_if(notes, [](const Segment& s) { return s.end - s.begin < kShortestNote || s.confidence <= 0; });
   repair_octaves(notes);
+  drop_bass(notes);
 
   std::vector<MelodyNote> melody;
   for (const Segment& s : notes)
