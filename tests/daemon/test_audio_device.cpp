@@ -14,7 +14,7 @@
 #include "tests/support/fake_accompanist.h"
 #include "tests/support/fake_clock.h"
 
-namespace fastsag::daemon {
+namespace fastsag::daemon::audio_device_test {
 namespace {
 
 using test::FakeAccompanist;
@@ -219,4 +219,4 @@ TEST(AudioLoop, EndsInSilenceWithoutAClick) {
 }
 
 }  // namespace
-}  // namespace fastsag::daemon
+}  // namespace fastsag::daemon::audio_device_test

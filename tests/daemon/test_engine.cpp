@@ -12,7 +12,7 @@
 #include "tests/support/fake_accompanist.h"
 #include "tests/support/fake_clock.h"
 
-namespace fastsag::daemon {
+namespace fastsag::daemon::engine_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -386,4 +386,4 @@ TEST(Engine, ThreadsMeetOnlyWhereTheyMay) {
 }
 
 }  // namespace
-}  // namespace fastsag::daemon
+}  // namespace fastsag::daemon::engine_test

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <random>
 
-namespace fastsag::daemon {
+namespace fastsag::daemon::join_meter_test {
 namespace {
 
 constexpr int kRate = 48000;
@@ -56,4 +56,4 @@ TEST(JoinMeter, SilenceHasNoJoins) {
 }
 
 }  // namespace
-}  // namespace fastsag::daemon
+}  // namespace fastsag::daemon::join_meter_test

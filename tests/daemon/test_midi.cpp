@@ -14,7 +14,7 @@
 #include "tests/support/fake_accompanist.h"
 #include "tests/support/fake_clock.h"
 
-namespace fastsag::daemon {
+namespace fastsag::daemon::midi_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -288,4 +288,4 @@ TEST(Midi, WithoutAPortItDoesNothingAndWithAWrongOneItSaysWhich) {
 }
 
 }  // namespace
-}  // namespace fastsag::daemon
+}  // namespace fastsag::daemon::midi_test

@@ -7,7 +7,7 @@
 
 #include "daemon/head_follower.h"
 
-namespace fastsag::daemon {
+namespace fastsag::daemon::midi_clock_test {
 namespace {
 
 constexpr double kRate = model::kSampleRate;
@@ -267,4 +267,4 @@ TEST(HeadFollower, StandsWhenTheVoiceStands) {
 }
 
 }  // namespace
-}  // namespace fastsag::daemon
+}  // namespace fastsag::daemon::midi_clock_test

@@ -10,7 +10,7 @@
 #include "tests/support/fake_accompanist.h"
 #include "tests/support/fake_clock.h"
 
-namespace fastsag::daemon {
+namespace fastsag::daemon::room_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -175,4 +175,4 @@ TEST(RoomOutput, PlayKeepsStepWithTheVoice) {
 }
 
 }  // namespace
-}  // namespace fastsag::daemon
+}  // namespace fastsag::daemon::room_test

@@ -12,7 +12,7 @@
 #include "tests/support/fake_accompanist.h"
 #include "tests/support/ws_client.h"
 
-namespace fastsag::daemon {
+namespace fastsag::daemon::ws_server_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -322,4 +322,4 @@ TEST(WsAddress, NamesAreNamesAndRolesAreRoles) {
 }
 
 }  // namespace
-}  // namespace fastsag::daemon
+}  // namespace fastsag::daemon::ws_server_test
