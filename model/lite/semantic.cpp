@@ -120,7 +120,7 @@ ChordPath chords_of(ChordNet& net, const StepWindow& window, std::span<const int
 constexpr int64_t kHeld = kSampleRate * 3 / 10;
 float singing(const SemanticInput& in) {
   constexpr int64_t kRecent = 20 * kSampleRate;
-  constexpr double kHeldShare = .25;
+  constexpr double kHeldShare = .35;
   int64_t all = 0, held = 0;
   for (const auto& note : in.melody) {
     const int64_t length = note.release - std::max(note.onset, in.voice_end - kRecent);
