@@ -17,6 +17,8 @@ namespace {
 
 constexpr int64_t kWindow = 10 * dsp::kF0Rate, kStep = kWindow / 2, kEdge = kWindow / 4;
 
+constexpr float kFadeDb = 1.0f;  // a window: of how loud the singer is taken to be
+
 struct HeardNote {
   dsp::MelodyNote note;
   long key = 0;  // on the singer's own scale
@@ -32,18 +34,20 @@ std::vector<float> read_voice(const std::string& file) {
 
 std::vector<HeardNote> hear(std::span<const float> voice) {
   std::vector<HeardNote> heard;
+  float singer_db = dsp::kNobody;
   for (int64_t begin = 0; begin == 0 || begin + kWindow - kStep < std::ssize(voice); begin += kStep) {
     const auto window = voice.subspan(static_cast<size_t>(begin))
                             .first(static_cast<size_t>(std::min(kWindow, std::ssize(voice) - begin)));
     const bool last = begin + kWindow >= std::ssize(voice);
     const auto frames = dsp::track_f0(window);
     const float tuning = dsp::estimate_tuning(frames);
-    for (const auto& note : dsp::segment_melody(frames, begin)) {
+    for (const auto& note : dsp::segment_melody(frames, begin, singer_db)) {
       if (begin > 0 && note.onset < begin + kEdge) continue;
       if (!last && note.onset >= begin + kWindow - kEdge) continue;
       if (!heard.empty()) heard.back().note.release = std::min(heard.back().note.release, note.onset);
       heard.push_back({note, std::lround(note.pitch - tuning)});
     }
+    singer_db = std::max(singer_db - kFadeDb, dsp::loud_db(frames));
   }
   return heard;
 }

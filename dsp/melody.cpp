@@ -8,6 +8,8 @@
 #include <numbers>
 #include <numeric>
 
+#include "dsp/quantile.h"
+
 namespace fastsag::dsp {
 namespace {
 
@@ -29,6 +31,8 @@ constexpr size_t kRiseFrames = 3;
 constexpr float kDeepDipDb = 12.0f;  // A dip this deep always does.
 constexpr size_t kDipReach = 12;     // frames either side in which the level must come back
 
+constexpr double kLoud = 0.9;       // the quantile of levels that is called loud
+constexpr float kSofterDb = 18.0f;  // a note so much softer leaks in from elsewhere
 constexpr float kFarBelow = 15.0f;  // semitones under the middle of what is sung in the window
 
 float midi_of(float hz) { return 69.0f + 12.0f * std::log2(hz / 440.0f); }
@@ -37,6 +41,7 @@ struct Segment {
   size_t begin = 0, end = 0;  // frames
   float pitch = 0;
   float confidence = 0;
+  float level_db = 0;
 };
 
 // Level of every frame: -1 = rest.
@@ -107,19 +112,21 @@ std::vector<size_t> restrikes(std::span<const F0Frame> frames, size_t begin, siz
 
 Segment measured(std::span<const F0Frame> frames, size_t begin, size_t end) {
   std::vector<float> pitches;
-  float voicing = 0;
+  float voicing = 0, power = 0;
   for (size_t k = begin; k < end; ++k) {
+    power += std::pow(10.0f, 0.1f * frames[k].rms_db);
     if (frames[k].hz <= 0) continue;
     pitches.push_back(midi_of(frames[k].hz));
     voicing += frames[k].voicing;
   }
-  if (pitches.empty()) return {begin, end, 0, 0};
+  if (pitches.empty()) return {begin, end};
+  const auto length = static_cast<float>(end - begin);
   const auto middle = pitches.begin() + std::ssize(pitches) / 2;
   std::ranges::nth_element(pitches, middle);
   const float pitch = *middle;
   const auto near = std::ranges::count_if(pitches, [&](float p) { return std::abs(p - pitch) < 1.0f; });
   const float steadiness = static_cast<float>(near) / static_cast<float>(pitches.size());
-  return {begin, end, pitch, steadiness * voicing / static_cast<float>(end - begin)};
+  return {begin, end, pitch, steadiness * voicing / length, 10 * std::log10(power / length)};
 }
 
 // A short note an octave off both its neighbours, which are close to each other, was misheard.
@@ -162,7 +169,16 @@ float estimate_tuning(std::span<const F0Frame> frames) {
   return sum == std::complex<float>(0) ? 0.0f : std::arg(sum) / (2 * std::numbers::pi_v<float>);
 }
 
-std::vector<MelodyNote> segment_melody(std::span<const F0Frame> frames, int64_t first_position) {
+float loud_db(std::span<const F0Frame> frames) {
+  if (frames.empty()) return kNobody;
+  std::vector<float> levels;
+  for (const F0Frame& frame : frames) levels.push_back(frame.rms_db);
+  const auto loud = levels.begin() + static_cast<std::ptrdiff_t>(nearest_rank(levels.size(), kLoud));
+  std::ranges::nth_element(levels, loud);
+  return std::max(*loud, kNobody);
+}
+
+std::vector<MelodyNote> segment_melody(std::span<const F0Frame> frames, int64_t first_position, float singer_db) {
   const std::vector<int> path = note_path(frames);
   std::vector<Segment> notes;
   for (size_t begin = 0, end = 0; begin < path.size(); begin = end) {
@@ -175,7 +191,10 @@ std::vector<MelodyNote> segment_melody(std::span<const F0Frame> frames, int64_t 
     }
     notes.push_back(measured(frames, from, end));
   }
-  std::erase_if(notes, [](const Segment& s) { return s.end - s.begin < kShortestNote || s.confidence <= 0; });
+  const float softest = std::max(singer_db, loud_db(frames)) - kSofterDb;
+  std::erase_if(notes, [&](const Segment& s) {
+    return s.end - s.begin < kShortestNote || s.confidence <= 0 || s.level_db < softest;
+  });
   repair_octaves(notes);
   drop_bass(notes);
 

@@ -22,7 +22,13 @@ struct MelodyNote {
 // How far the singer is off concert pitch, semitones in (-0.5, 0.5]; 0 where nothing is sung.
 float estimate_tuning(std::span<const F0Frame> frames);
 
-// Ascending, not overlapping; the first frame stands at first_position.
-std::vector<MelodyNote> segment_melody(std::span<const F0Frame> frames, int64_t first_position);
+// How loud the loud frames are, dBFS; kNobody where there are none.
+inline constexpr float kNobody = -120.0f;
+float loud_db(std::span<const F0Frame> frames);
+
+// Ascending, not overlapping; the first frame stands at first_position. singer_db: how loud the singer has been before,
+// for what is far softer than they are is no note of theirs, though it be all that sounds while they rest.
+std::vector<MelodyNote> segment_melody(std::span<const F0Frame> frames, int64_t first_position,
+                                       float singer_db = kNobody);
 
 }  // namespace fastsag::dsp

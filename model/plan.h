@@ -56,7 +56,8 @@ struct Plan {
   Pulse pulse;
   // What was sung, as far back as the model remembers (a minute and a half at most): songs return to their chords.
   std::vector<dsp::MelodyNote> sung;
-  int64_t sung_from = 0;  // where that memory begins
+  int64_t sung_from = 0;           // where that memory begins
+  float singer_db = dsp::kNobody;  // how loud they have been: what is far softer leaks in while they rest
 };
 
 // Of a whole song's plan what sounds in [begin, end).

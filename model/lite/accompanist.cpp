@@ -51,7 +51,10 @@ Heard listen(const WindowRequest& request) {
   const int64_t begin = request.voice_end - std::ssize(request.voice);
   Heard heard;
   const auto f0 = dsp::track_f0(request.voice);
-  heard.melody = dsp::segment_melody(f0, begin);
+  constexpr float kFadeDb = 0.2f;  // a window: who comes back from a rest, or goes on softly, is heard again
+  heard.singer_db = request.past ? request.past->singer_db - kFadeDb : dsp::kNobody;
+  heard.melody = dsp::segment_melody(f0, begin, heard.singer_db);
+  heard.singer_db = std::max(heard.singer_db, dsp::loud_db(f0));
   heard.tuning = dsp::estimate_tuning(f0);
   remember(heard, request.past, begin, request.voice_end);
   if (request.controls.pulse) {
@@ -208,6 +211,7 @@ Plan LiteAccompanist::compose(const WindowRequest& request) {
                    .write_end = request.write_end});
   plan.sung = heard.sung;
   plan.sung_from = heard.sung_from;
+  plan.singer_db = heard.singer_db;
   watch.lap(timing_.semantic);
   return plan;
 }

@@ -17,6 +17,7 @@ struct Heard {
   std::vector<dsp::MelodyNote> melody;  // of the window
   std::vector<dsp::MelodyNote> sung;    // with what the past plan remembers
   int64_t sung_from = 0;
+  float singer_db = dsp::kNobody;  // the same for how loud it was
   float tuning = 0;
   Pulse pulse;
   bool given = false;  // the pulse, by a person: its beats stay where they are

@@ -55,6 +55,33 @@ TEST(Melody, VibratoOfASemitoneEachWayIsOneNote) {
   }
 }
 
+TEST(Melody, WhatIsFarSofterThanTheSingerIsNotSung) {
+  const SungNote note{0.5, 1, 60};
+  const auto voice = test::sung(std::span(&note, 1), 2);
+  const auto frames = track_f0(voice);
+  EXPECT_EQ(segment_melody(frames, 0, loud_db(frames) + 15).size(), 1u) << "a soft phrase";
+  EXPECT_TRUE(segment_melody(frames, 0, loud_db(frames) + 20).empty()) << "18 dB";
+}
+
+TEST(Melody, ABassBelowAllThatIsSungIsNoNote) {
+  const SungNote notes[] = {{0.2, 0.6, 64}, {0.8, 0.6, 67}, {1.6, 0.3, 45}, {2.0, 0.6, 64}};
+  const auto melody = heard(notes);
+  EXPECT_EQ(found(notes, melody), 3);
+  EXPECT_TRUE(std::ranges::none_of(melody, [](const MelodyNote& note) { return note.pitch < 50; }));
+}
+
+TEST(Melody, ASlowDipOfEightDecibelsIsNoNewNoteAndAFastOneIs) {
+  const SungNote note{0.2, 1.6, 60};
+  auto frames = track_f0(test::sung(std::span(&note, 1), 2));
+  for (const int slope : {2, 12}) {  // frames from the bottom of the dip to the top
+    auto dipped = frames;
+    for (int k = -slope; k <= slope; ++k)
+      dipped[static_cast<size_t>(100 + k)].rms_db -=
+          8.0f * static_cast<float>(slope - std::abs(k)) / static_cast<float>(slope);
+    EXPECT_EQ(segment_melody(dipped, 0).size(), slope == 2 ? 2u : 1u);
+  }
+}
+
 TEST(Melody, SlideBetweenNotesIsNoNote) {
   const SungNote notes[] = {{0.2, 0.6, 57}, {0.8, 0.6, 64}, {1.4, 0.6, 60}};
   const auto melody = heard(notes, {.slide_s = 0.08});
