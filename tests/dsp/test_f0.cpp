@@ -58,6 +58,36 @@ TEST(F0, FollowsVibratoAndSlides) {
   EXPECT_LE(wrong, 2);
 }
 
+// A tone and its fifth repeat together an octave below the tone; steps on a stage are louder than a singer.
+TEST(F0, KeepsItsOctaveBesideASecondVoiceAndRumble) {
+  const SungNote note{0.1, 0.9, 62}, fifth{0.1, 0.9, 69};
+  auto voice = test::sung(std::span(&note, 1), 1.1);
+  const auto second = test::sung(std::span(&fifth, 1), 1.1);
+  for (size_t i = 0; i < voice.size(); ++i)
+    voice[i] +=
+        0.2f * second[i] + 0.3f * std::sin(2.0f * std::numbers::pi_v<float> * 25 * static_cast<float>(i) / 24000);
+  const auto frames = track_f0(voice);
+  const double hz = 440 * std::exp2(-7.0 / 12);
+  for (size_t k = 20; k < 90; ++k) EXPECT_LT(cents(frames[k].hz, hz), 50) << k;
+}
+
+// A chord that leaks in 24 dB below the voice is no voice, a note as soft as that is one.
+TEST(F0, HearsSoftNotesButNoSoftChords) {
+  const SungNote loud{0.1, 0.9, 62};
+  const auto voiced = [&](std::initializer_list<double> pitches) {
+    auto voice = test::sung(std::span(&loud, 1), 2.2);
+    for (const double pitch : pitches) {
+      const SungNote soft{1.2, 0.9, pitch};
+      const auto other = test::sung(std::span(&soft, 1), 2.2);
+      for (size_t i = 0; i < voice.size(); ++i) voice[i] += 0.063f * other[i];
+    }
+    const auto frames = track_f0(voice);
+    return std::count_if(frames.begin() + 130, frames.begin() + 200, [](const F0Frame& f) { return f.hz > 0; });
+  };
+  EXPECT_GE(voiced({60}), 68);
+  EXPECT_LE(voiced({48, 55, 63.5, 70}), 35);
+}
+
 TEST(F0, CallsSilenceAndNoiseUnvoiced) {
   for (const F0Frame& frame : track_f0(std::vector<float>(24000))) EXPECT_EQ(frame.hz, 0);
   const auto frames = track_f0(test::sung({}, 10, {.noise_db = -6}));
