@@ -116,20 +116,23 @@ ChordPath chords_of(ChordNet& net, const StepWindow& window, std::span<const int
 }
 
 // How surely what was heard of late is singing, which holds its notes: half its time and more is in long ones, and of
-// speech a tenth, of drums nothing (docs/SOUND.md). 0..1.
+// speech a tenth, of drums nothing (docs/SOUND.md). Nor does it stay on one pitch as the hum of a machine does. 0..1.
 constexpr int64_t kHeld = kSampleRate * 3 / 10;
 float singing(const SemanticInput& in) {
-  constexpr int64_t kRecent = 20 * kSampleRate;
+  constexpr int64_t kRecent = 20 * kSampleRate, kMonotone = 5 * kSampleRate;
+  constexpr float kHum = .2f;  // semitones
   constexpr double kHeldShare = .35;
   int64_t all = 0, held = 0;
+  float lowest = 128, highest = 0;
   for (const auto& note : in.melody) {
     const int64_t length = note.release - std::max(note.onset, in.voice_end - kRecent);
-    if (length > 0) all += length;
-    if (length > 0 && note.release - note.onset >= kHeld) held += length;
+    if (length <= 0) continue;
+    all += length;
+    if (note.release - note.onset >= kHeld) held += length;
+    lowest = std::min(lowest, note.pitch), highest = std::max(highest, note.pitch);
   }
-  return held == 0
-             ? 0
-             : static_cast<float>(std::min(1.0, static_cast<double>(held) / (kHeldShare * static_cast<double>(all))));
+  if (held == 0 || (all > kMonotone && highest - lowest < kHum)) return 0;
+  return static_cast<float>(std::min(1.0, static_cast<double>(held) / (kHeldShare * static_cast<double>(all))));
 }
 
 // Where the accompaniment may strike: near what was sung (near held notes alone where that is not sure), not before and
@@ -144,7 +147,7 @@ std::vector<bool> awake_steps(const SemanticInput& in, const Grid& grid, std::sp
     if (chord && chord->quality == Quality::none) continue;
     awake[static_cast<size_t>(step)] = std::ranges::any_of(in.melody, [&](const auto& note) {
       return note.onset <= soon && note.release > position - patience &&
-             (sure == 1 || note.release - note.onset >= kHeld);
+             (sure == 1 || (sure > 0 && note.release - note.onset >= kHeld));
     });
   }
   return awake;

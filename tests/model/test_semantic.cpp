@@ -133,6 +133,16 @@ TEST(LiteSemantic, RestsWhereSyllablesAreSpokenAndNotesAreNotHeld) {
   EXPECT_GT(patter.notes.back().onset, 17 * kSecond / 2);
 }
 
+TEST(LiteSemantic, RestsToAHumThoughItHasAPitch) {
+  LiteSemantic semantic = untrained();
+  std::vector<dsp::MelodyNote> melody;
+  for (int64_t n = 0; n < 9; ++n)  // as a tracker loses and finds it
+    melody.push_back({n * kSecond, n * kSecond + 3 * kSecond / 4, n % 2 ? 43.35f : 43.4f, .9f});
+  EXPECT_TRUE(semantic.plan(input(melody)).notes.empty());
+  melody[3].pitch = 45;
+  EXPECT_FALSE(semantic.plan(input(melody)).notes.empty()) << "two pitches are a tune";
+}
+
 TEST(LiteSemantic, HearsTheKey) {
   LiteSemantic semantic = untrained();
   const auto melody = tune(10 * kSecond);
