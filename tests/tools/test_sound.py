@@ -104,6 +104,7 @@ class Judging(WithSong):
         figures = judging.of_plan(plan, clip)
         self.assertEqual({name: figures[name] for name in ("chord", "planF", "tempo", "phase", "x2")},
                          {"chord": 1, "planF": 1, "tempo": 1, "phase": 1, "x2": 0})
+        self.assertEqual(judging.of_plan({"chords": [], "beats": []}, clip), {})
         late = judging.of_plan({"chords": [(0, "C")], "beats": [beat + .1 for beat in plan["beats"]]}, clip)
         self.assertEqual((late["tempo"], late["phase"], late["planF"]), (1, 0, 0))
         self.assertAlmostEqual(late["chord"], 4 / 19)  # of 16 s; that of 24 s would be the next

@@ -13,7 +13,9 @@ TEMPO_SHARE, BEAT_WINDOW_S = .04, .070
 
 
 def of_plan(plan: dict, clip: Clip) -> dict:
-    """Of a plan whose times are those of the song."""
+    """Of a plan whose times are those of the song; nothing of what plays without one."""
+    if not plan["chords"] and not plan["beats"]:
+        return {}
     wanted = [(sum(span) / 2, triad) for span, triad in clip.song.triads(clip.begin, clip.end) if triad]
     right = [planned_triad(holding(plan["chords"], middle)) == triad for middle, triad in wanted]
     beats = np.array([beat for beat in plan["beats"] if clip.begin <= beat < clip.end])
