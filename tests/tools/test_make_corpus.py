@@ -20,7 +20,7 @@ import mido
 import numpy as np
 import soundfile
 
-from corpus import band, midi, pop909, song as songs, voice
+from corpus import band, midi, pop909, song as songs, voice, voice_syllables
 
 TICKS = 480
 SAMPLE_RATE = 24000
@@ -275,6 +275,20 @@ class Program(unittest.TestCase):
         self.make(self.base / "other", "--only", "882", seed=4)
         self.assertNotEqual((self.base / "other" / "882_vocals.flac").read_bytes(),
                             (self.out / "882_vocals.flac").read_bytes())
+
+    @unittest.skipUnless(voice_syllables.is_installed(), "espeak-ng is not installed (Debian: espeak-ng)")
+    def test_real_voices_are_described_and_the_rest_is_as_with_plain_ones(self):
+        out, again = self.base / "real", self.base / "real_again"
+        for folder in (out, again):
+            self.make(folder, "--voices", "real", "--only", "882")
+        real, plain = json.loads((out / "882.json").read_text()), self.song("882")
+        self.assertEqual({name: real[name] for name in plain}, plain)
+        self.assertEqual(set(real["voice"]), {"method", "timing_sd_s", "conditions", "sung"})
+        for kind in ("882.json", "882_vocals.flac", "882_no_vocals.flac"):
+            self.assertEqual((out / kind).read_bytes(), (again / kind).read_bytes(), kind)
+        self.assertEqual((out / "882_no_vocals.flac").read_bytes(), (self.out / "882_no_vocals.flac").read_bytes())
+        self.assertNotEqual((out / "882_vocals.flac").read_bytes(), (self.out / "882_vocals.flac").read_bytes())
+        self.assertIn("use another --out", self.make(out, "--voices", "plain", expect=2))
 
     def test_a_stopped_run_goes_on_and_leaves_what_is_finished(self):
         out = self.base / "stopped"
