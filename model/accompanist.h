@@ -8,7 +8,8 @@
 // Units: mono float samples at 24 kHz (kSampleRate), positions on the room's timeline (plan.h).
 // Repeatable: the same requests give the same bytes. All chance is a function of (seed, absolute position), so windows
 // that overlap agree where they know the same.
-// Errors: fastsag::Error at load and prepare(); generate() throws only for a broken contract or a failed device.
+// Errors: fastsag::Error at load and prepare(); generate() throws only for a broken contract, numbers that are none, or a
+// failed device (DeviceError).
 // Source: Chen et al., FastSAG, IJCAI 2024 (semantic block, prior, EDM denoiser, vocoder).
 #include <cstdint>
 #include <filesystem>
@@ -18,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "dsp/error.h"
 #include "model/chart.h"
 #include "model/ensemble.h"
 #include "model/plan.h"
@@ -81,6 +83,25 @@ struct AccompanistOptions {
   int threads = 1;                   // CPU threads of one generate()
 };
 
+// Thrown by generate() where the device cannot go on (lost, taken, its memory full): this window is not made, nor will
+// the next be.
+class DeviceError : public Error {
+ public:
+  using Error::Error;
+};
+
+// How windows run on an accelerator: captured as CUDA graphs, or an operator at a time.
+struct DeviceStatus {
+  struct Graph {
+    int rooms = 0;      // of the batch it was captured for
+    int64_t bytes = 0;  // of device memory that it added; batches share what they can
+  };
+  std::string device = "cpu";
+  std::vector<Graph> graphs;
+  int64_t replayed = 0, eager = 0;  // batches so far, on an accelerator
+  std::string why_eager;            // for a person, where graphs were wanted and could not be had
+};
+
 class Accompanist {
  public:
   virtual ~Accompanist() = default;
@@ -89,6 +110,7 @@ class Accompanist {
   virtual void generate(std::span<const WindowRequest> requests, std::span<WindowResult> results) = 0;
   virtual const Timing& last_timing() const = 0;
   virtual int64_t window_samples() const = 0;
+  virtual DeviceStatus device_status() const { return {}; }  // generation thread
   virtual std::string_view preset() const = 0;
   // Whether it plays to a plan of chords and notes, which key, chart, density and temperature steer.
   virtual bool has_plan() const { return true; }
