@@ -7,6 +7,7 @@
 
 #include "daemon/window_maker.h"
 #include "dsp/error.h"
+#include "dsp/tune.h"
 
 namespace fastsag::daemon {
 namespace {
@@ -41,9 +42,7 @@ Engine::~Engine() = default;
 void Engine::prepare() {
   accompanist_.prepare(settings_.max_batch);
   if (settings_.assumed_generation_s) return;
-  std::vector<float> voice(static_cast<size_t>(accompanist_.window_samples()));
-  for (size_t i = 0; i < voice.size(); ++i)  // a vowel of sorts, so that nothing is skipped as silence
-    voice[i] = 0.1f * std::sin(0.0576f * static_cast<float>(i)) + 0.05f * std::sin(0.1152f * static_cast<float>(i));
+  const std::vector<float> voice = dsp::sung_tune(accompanist_.window_samples());
   const RoomSettings room;
   model::WindowRequest request;
   request.voice = voice;

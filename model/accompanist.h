@@ -8,9 +8,9 @@
 // Units: mono float samples at 24 kHz (kSampleRate), positions on the room's timeline (plan.h).
 // Repeatable: the same requests give the same bytes. All chance is a function of (seed, absolute position), so windows
 // that overlap agree where they know the same.
-// Errors: fastsag::Error at load and prepare(); generate() throws only for a broken contract, numbers that are none, or a
-// failed device (DeviceError).
-// Source: Chen et al., FastSAG, IJCAI 2024 (semantic block, prior, EDM denoiser, vocoder).
+// Errors: fastsag::Error at load and prepare(); generate() throws only for a broken contract, numbers that are none, or
+// a failed device (DeviceError). Source: Chen et al., FastSAG, IJCAI 2024 (semantic block, prior, EDM denoiser,
+// vocoder).
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -81,6 +81,7 @@ struct AccompanistOptions {
   std::optional<int> steps;          // EDM evaluations in place of the preset's
   std::filesystem::path preset_dir;  // where named presets lie; empty: beside the program, then the source tree
   int threads = 1;                   // CPU threads of one generate()
+  bool plain = false;  // every network an operator at a time, as PyTorch runs it: what fastsag bench compares with
 };
 
 // Thrown by generate() where the device cannot go on (lost, taken, its memory full): this window is not made, nor will

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "dsp/quantile.h"
+#include "dsp/tune.h"
 #include "model/accompanist.h"
-#include "model/hum.h"
 #include "model/memory.h"
 #include "model/paper/bench.h"
 #include "model/preset.h"
@@ -13,7 +13,7 @@
 namespace fastsag::model {
 namespace {
 
-// Windows of a hum, one hop after another, as a room would ask for them.
+// Windows of a tune, one hop after another, as a room would ask for them.
 BenchReport bench_windows(const Preset& preset, const BenchRequest& request,
                           const std::function<void(const BenchRow&)>& show) {
   constexpr int kWindows = 20;
@@ -23,7 +23,7 @@ BenchReport bench_windows(const Preset& preset, const BenchRequest& request,
   const auto accompanist = load_accompanist(options);
   check_style(*accompanist, request.style);
   accompanist->prepare(1);
-  const std::vector<float> voice = hum(accompanist->window_samples());
+  const std::vector<float> voice = dsp::sung_tune(accompanist->window_samples());
   const std::vector<std::pair<std::string, double Timing::*>> parts = {{"front end", &Timing::front_end},
                                                                        {"semantic", &Timing::semantic},
                                                                        {"prior", &Timing::prior},
@@ -33,7 +33,7 @@ BenchReport bench_windows(const Preset& preset, const BenchRequest& request,
   for (const auto& part : parts) rows.push_back({part.first, "fp32"});
   rows.push_back({"window", "fp32"});
   Controls controls{.style = request.style};
-  if (request.style != Ensemble::piano)  // a hum has no pulse, and a band without one does not play
+  if (request.style != Ensemble::piano)  // a scale has no pulse to be sure of, and a band without one does not play
     controls.pulse = Pulse{.period = .6 * kSampleRate, .beats_per_bar = 4, .confidence = 1};
   WindowResult result;
   reset_peak();

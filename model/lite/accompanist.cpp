@@ -7,10 +7,10 @@
 #include "dsp/error.h"
 #include "dsp/f0.h"
 #include "dsp/pulse.h"
+#include "dsp/tune.h"
 #include "model/checkpoint.h"
 #include "model/edm.h"
 #include "model/frame_noise.h"
-#include "model/hum.h"
 #include "model/lite/arranger.h"
 #include "model/lite/bars.h"
 #include "model/lite/roll.h"
@@ -108,8 +108,8 @@ LiteAccompanist::LiteAccompanist(const Preset& preset, const AccompanistOptions&
 }
 
 void LiteAccompanist::prepare(int max_batch) {
-  // Torch builds its kernels at first use; a hum makes it use all of them.
-  const std::vector<float> voice = hum(window_samples());
+  // Torch builds its kernels at first use; a tune makes it use all of them.
+  const std::vector<float> voice = dsp::sung_tune(window_samples());
   const WindowRequest request{.voice = voice,
                               .voice_end = window_samples(),
                               .write_begin = window_samples() - 2 * kSampleRate,

@@ -7,10 +7,10 @@
 
 #include "dsp/error.h"
 #include "dsp/mel.h"
+#include "dsp/tune.h"
 #include "model/checkpoint.h"
 #include "model/edm.h"
 #include "model/frame_noise.h"
-#include "model/hum.h"
 #include "model/memory.h"
 #include "model/paper/published.h"
 #include "model/stopwatch.h"
@@ -77,7 +77,7 @@ PaperAccompanist::PaperAccompanist(const Preset& preset, const AccompanistOption
 }
 
 void PaperAccompanist::prepare(int max_batch) {
-  const std::vector<float> voice = hum(window_samples());
+  const std::vector<float> voice = dsp::sung_tune(window_samples());
   const WindowRequest request{.voice = voice,
                               .voice_end = window_samples(),
                               .write_begin = window_samples() - 2 * kSampleRate,

@@ -7,12 +7,12 @@
 
 #include "dsp/error.h"
 #include "dsp/mel.h"
+#include "dsp/tune.h"
 #include "model/accompanist.h"
 #include "model/checkpoint.h"
 #include "model/edm.h"
 #include "model/flop_counter.h"
 #include "model/formula.h"
-#include "model/hum.h"
 #include "model/memory.h"
 #include "model/nn/kernels.h"
 #include "model/nn/unet.h"
@@ -28,8 +28,8 @@ namespace {
 
 const std::string kPlain = "plain", kFloat = "fp32", kHalf = "bf16";
 
-std::vector<float> scaled_hum() {
-  std::vector<float> wave = hum(10 * kSampleRate);
+std::vector<float> scaled_tune() {
+  std::vector<float> wave = dsp::sung_tune(10 * kSampleRate);
   dsp::minmax_scale(wave);
   return wave;
 }
@@ -46,7 +46,7 @@ class Blocks {
       : preset_(preset),
         device_(device),
         steps_(steps),
-        voice_(scaled_hum()),
+        voice_(scaled_tune()),
         condition_(preset.sizes),
         unet_(preset.sizes.unet_dim) {
     load_denoiser();
