@@ -10,6 +10,8 @@ function(fastsag_warnings target)
 endfunction()
 
 add_library(fastsag_options INTERFACE)
+target_compile_options(fastsag_options INTERFACE # nobody reads errno after a root, nor traps a division
+  $<$<COMPILE_LANGUAGE:CXX>:-fno-math-errno -fno-trapping-math>)
 if(FASTSAG_SANITIZE)
   target_compile_options(fastsag_options INTERFACE -fsanitize=${FASTSAG_SANITIZE} -fno-omit-frame-pointer
                                                    -fno-sanitize-recover=all)

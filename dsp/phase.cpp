@@ -1,14 +1,15 @@
 #include "dsp/phase.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cmath>
 #include <complex>
 #include <numbers>
-#include <queue>
 
 #include "dsp/mel.h"
 #include "dsp/stft.h"
+#include "dsp/variants.h"
 
 namespace fastsag::dsp {
 namespace {
@@ -24,6 +25,26 @@ constexpr int kSeam = 128;
 
 using Spectra = std::vector<std::complex<float>>;
 
+// std::norm takes a root and squares it.
+float power(std::complex<float> c) { return c.real() * c.real() + c.imag() * c.imag(); }
+
+// One round's answer: a step further from what the last one made (`ahead` and back), with the magnitudes that are
+// wanted.
+FASTSAG_VARIANTS void accelerate(std::span<const std::complex<float>> current,
+                                 std::span<const std::complex<float>> previous, std::span<const float> magnitude,
+                                 float momentum, std::span<std::complex<float>> estimate) {
+  const auto* now = reinterpret_cast<const float*>(current.data());
+  const auto* before = reinterpret_cast<const float*>(previous.data());
+  auto* out = reinterpret_cast<float*>(estimate.data());
+  for (size_t i = 0; i < magnitude.size(); ++i) {
+    const float re = now[2 * i] + momentum * (now[2 * i] - before[2 * i]);
+    const float im = now[2 * i + 1] + momentum * (now[2 * i + 1] - before[2 * i + 1]);
+    const float scale = magnitude[i] / std::sqrt(re * re + im * im + 1e-30f);
+    out[2 * i] = scale * re;
+    out[2 * i + 1] = scale * im;
+  }
+}
+
 // In [-pi, pi): splitmix64 of the coefficient's absolute place.
 float hashed_phase(int64_t frame, int bin) {
   uint64_t z = static_cast<uint64_t>(frame) * kBins + bin + 0x9e3779b97f4a7c15u;
@@ -33,6 +54,38 @@ float hashed_phase(int64_t frame, int bin) {
   return std::numbers::pi_v<float> * (static_cast<float>(z >> 40) * 0x1p-23f - 1);
 }
 
+// Coefficients by magnitude, the largest first: in steps of a hundredth of a neper, for which no comparison is needed.
+// Each is in it once at most.
+class MagnitudeQueue {
+ public:
+  MagnitudeQueue(size_t coefficients, float largest_log) : next_(coefficients), largest_log_(largest_log) {
+    first_.fill(kNone);
+  }
+  bool empty() {
+    while (at_ < kSteps && first_[at_] == kNone) ++at_;
+    return at_ == kSteps;
+  }
+  void push(int i, float log_magnitude) {
+    const auto step = static_cast<size_t>(std::clamp((largest_log_ - log_magnitude) * 100, 0.f, float{kSteps - 1}));
+    next_[i] = first_[step];
+    first_[step] = i;
+    at_ = std::min(at_, step);
+  }
+  int pop() {  // not where it is empty
+    const int i = first_[at_];
+    first_[at_] = next_[i];
+    return i;
+  }
+
+ private:
+  static constexpr size_t kSteps = 1400;  // down to kTolerance: 13.8 nepers
+  static constexpr int kNone = -1;
+  std::array<int, kSteps> first_;
+  std::vector<int> next_;
+  float largest_log_;
+  size_t at_ = kSteps;  // no larger ones than here
+};
+
 // Phases here are those of a window centred on time zero, for which the gradient of a steady tone is flat over bins.
 // The STFT counts from the frame's start, half a window earlier: a factor of (-1)^bin.
 class HeapIntegration {
@@ -41,11 +94,11 @@ class HeapIntegration {
       : magnitude_(magnitude),
         frames_(static_cast<int>(magnitude.size()) / kBins),
         first_frame_(first_frame),
+        floor_(std::max(std::ranges::max(magnitude) * kTolerance, 1e-12f)),
         log_(magnitude.size()),
         phase_(magnitude.size()),
-        done_(magnitude.size()) {
-    const float largest = std::ranges::max(magnitude);
-    floor_ = std::max(largest * kTolerance, 1e-12f);
+        done_(magnitude.size()),
+        queue_(magnitude.size(), std::log(floor_ / kTolerance)) {
     std::ranges::transform(magnitude, log_.begin(), [this](float m) { return std::log(std::max(m, floor_)); });
   }
 
@@ -57,7 +110,7 @@ class HeapIntegration {
       phase_[i] = centred(spectra[i - begin], i % kBins);
       done_[i] = true;
       const bool at_edge = i + kBins >= end || (begin > 0 && i < begin + kBins);
-      if (at_edge && magnitude_[i] > floor_) heap_.push({magnitude_[i], i});
+      if (at_edge && magnitude_[i] > floor_) queue_.push(i, log_[i]);
     }
   }
 
@@ -65,7 +118,8 @@ class HeapIntegration {
   void follow(std::span<const std::complex<float>> guide) {
     constexpr float kTrace = 0.25f;
     for (int i = 0; i < std::ssize(guide); ++i)
-      if (wanted(i) && std::abs(guide[i]) > kTrace * magnitude_[i]) set(i, centred(guide[i], i % kBins));
+      if (wanted(i) && power(guide[i]) > kTrace * kTrace * magnitude_[i] * magnitude_[i])
+        set(i, centred(guide[i], i % kBins));
   }
 
   // The magnitudes with their phases.
@@ -86,12 +140,6 @@ class HeapIntegration {
   }
 
  private:
-  struct Entry {
-    float magnitude;
-    int index;
-    bool operator<(const Entry& other) const { return magnitude < other.magnitude; }
-  };
-
   // Half the step of the phase from one frame to the next, in radians (the 2 pi hop bin / fft of the bin's own
   // frequency left out): by the Cauchy-Riemann equations, how the log-magnitude changes over bins.
   float time_half(int i) const {
@@ -113,16 +161,15 @@ class HeapIntegration {
   void set(int i, float phase) {
     phase_[i] = phase;
     done_[i] = true;
-    heap_.push({magnitude_[i], i});
+    queue_.push(i, log_[i]);
   }
 
   bool wanted(int i) const { return !done_[i] && magnitude_[i] > floor_; }
 
   // From the strongest known coefficient to its neighbours, until nothing strong enough is left to reach.
   void spread() {
-    while (!heap_.empty()) {
-      const int i = heap_.top().index, bin = i % kBins;
-      heap_.pop();
+    while (!queue_.empty()) {
+      const int i = queue_.pop(), bin = i % kBins;
       const float own = 2 * std::numbers::pi_v<float> / kFft * static_cast<float>(bin * kHop % kFft);
       if (i + kBins < std::ssize(phase_) && wanted(i + kBins))
         set(i + kBins, wrap(phase_[i] + own + time_half(i) + time_half(i + kBins)));
@@ -157,10 +204,10 @@ class HeapIntegration {
   std::span<const float> magnitude_;
   int frames_;
   int64_t first_frame_;
-  float floor_ = 0;
+  float floor_;
   std::vector<float> log_, phase_;
   std::vector<char> done_;
-  std::priority_queue<Entry> heap_;
+  MagnitudeQueue queue_;
 };
 
 // What the past says about a span of frames: samples [begin, end) of it, and the spectra of the frames these fill.
@@ -211,7 +258,7 @@ std::vector<float> synthesize(std::span<const float> given_magnitude, int64_t fi
   const Known known = known_part(past, begin, begin + std::ssize(wave), stft);
   std::vector<float> magnitude(given_magnitude.begin(), given_magnitude.end());
   std::ranges::transform(known.spectra, magnitude.begin() + known.first_frame * kBins,
-                         [](std::complex<float> c) { return std::sqrt(std::norm(c)); });
+                         [](std::complex<float> c) { return std::sqrt(power(c)); });
 
   HeapIntegration integration(magnitude, first_frame);
   integration.know(known.first_frame, known.spectra);
@@ -225,10 +272,7 @@ std::vector<float> synthesize(std::span<const float> given_magnitude, int64_t fi
     stft.forward(wave, current);
     const float momentum = round == 0 ? 0 : options.momentum;
     if (round == 0) previous = current;
-    for (size_t i = 0; i < current.size(); ++i) {
-      const std::complex<float> ahead = current[i] + momentum * (current[i] - previous[i]);
-      estimate[i] = ahead * (magnitude[i] / std::sqrt(std::norm(ahead) + 1e-30f));
-    }
+    accelerate(current, previous, magnitude, momentum, estimate);
     std::swap(current, previous);
     known.put_spectra(estimate);
     stft.inverse(estimate, wave);

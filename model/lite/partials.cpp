@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <complex>
 #include <numbers>
 
 #include "dsp/mel.h"
+#include "dsp/variants.h"
 #include "model/ensemble.h"
 #include "model/hashed_normal.h"
 #include "model/lite/roll.h"
@@ -80,23 +82,61 @@ std::vector<float> gains_of(std::span<const Partial> partials, std::span<const f
   return gains;
 }
 
-// A tone whose loudness goes in a line from `from` to `to`, onto the samples.
-void add_tone(std::span<float> samples, double phase, double turn, float from, float to) {
-  constexpr size_t kBlock = 16;  // of samples that one rotation serves
-  std::array<float, kBlock> cosine, sine;
-  for (size_t j = 0; j < kBlock; ++j) {
-    cosine[j] = static_cast<float>(std::cos(turn * static_cast<double>(j)));
-    sine[j] = static_cast<float>(std::sin(turn * static_cast<double>(j)));
-  }
-  const float slope = (to - from) / static_cast<float>(samples.size());
+constexpr size_t kBlock = 16;  // of samples that one rotation serves
+
+// Block after block of `samples`, cos of the angle of `at` and its turns; returns the angle after the last.
+FASTSAG_VARIANTS std::complex<double> add_blocks(std::span<float> samples, float from, float slope, const float* cosine,
+                                                 const float* sine, std::complex<double> at,
+                                                 std::complex<double> step) {
+  double re = at.real(), im = at.imag();
+  const double step_re = step.real(), step_im = step.imag();
+  float* out = samples.data();
   for (size_t n = 0; n < samples.size(); n += kBlock) {
-    const double at = phase + turn * static_cast<double>(n);
-    const auto real = static_cast<float>(std::cos(at)), imaginary = static_cast<float>(std::sin(at));
+    const auto c = static_cast<float>(re), s = static_cast<float>(im);
     const float gain = from + slope * static_cast<float>(n);
-    for (size_t j = 0; j < std::min(kBlock, samples.size() - n); ++j)
-      samples[n + j] += (gain + slope * static_cast<float>(j)) * (real * cosine[j] - imaginary * sine[j]);
+    for (size_t j = 0; j < kBlock; ++j)
+      out[n + j] += (gain + slope * static_cast<float>(j)) * (c * cosine[j] - s * sine[j]);
+    const double next = re * step_re - im * step_im;
+    im = re * step_im + im * step_re;
+    re = next;
   }
+  return {re, im};
 }
+
+// A partial's tone, sample after sample.
+class Tone {
+ public:
+  explicit Tone(double turn) : turn_(turn), step_(std::polar(1., turn * kBlock)) {
+    std::complex<double> at = 1;
+    const std::complex<double> one = std::polar(1., turn);
+    for (size_t j = 0; j < kBlock; ++j, at *= one) {
+      cosine_[j] = static_cast<float>(at.real());
+      sine_[j] = static_cast<float>(at.imag());
+    }
+  }
+  // Where it goes on that is nothing new.
+  void seek(int64_t sample, double phase) {
+    if (sample != next_) at_ = std::polar(1., phase + std::fmod(turn_ * static_cast<double>(sample), kTurn));
+    next_ = sample;
+  }
+  // Onto the samples, with a loudness that goes in a line from `from` to `to`.
+  void add_to(std::span<float> samples, float from, float to) {
+    const float slope = (to - from) / static_cast<float>(samples.size());
+    const size_t whole = samples.size() / kBlock * kBlock;
+    at_ = add_blocks(samples.first(whole), from, slope, cosine_.data(), sine_.data(), at_, step_);
+    const auto rest = samples.subspan(whole);
+    for (size_t j = 0; j < rest.size(); ++j)
+      rest[j] += (from + slope * static_cast<float>(whole + j)) *
+                 (static_cast<float>(at_.real()) * cosine_[j] - static_cast<float>(at_.imag()) * sine_[j]);
+    next_ = rest.empty() ? next_ + std::ssize(samples) : -1;
+  }
+
+ private:
+  double turn_;
+  std::complex<double> step_, at_;
+  int64_t next_ = -1;  // the sample, counted from the onset, that `at_` is the phase of
+  std::array<float, kBlock> cosine_, sine_;
+};
 
 }  // namespace
 
@@ -109,7 +149,7 @@ std::vector<float> partials_of(std::span<const Note> notes, std::span<const floa
   const std::vector<float> gains = gains_of(partials, magnitude, first_frame);
   for (size_t i = 0; i < partials.size(); ++i) {
     const Partial& partial = partials[i];
-    const double turn = kTurn * partial.hz / kSampleRate;
+    Tone tone(kTurn * partial.hz / kSampleRate);
     const auto gain = [&](int64_t frame) {
       return gains[static_cast<size_t>(std::clamp<int64_t>(frame, 0, frames - 1)) * partials.size() + i];
     };
@@ -124,9 +164,9 @@ std::vector<float> partials_of(std::span<const Note> notes, std::span<const floa
       const auto at = [&](int64_t position) {
         return low + (high - low) * static_cast<float>(position - middle) / kHop;
       };
-      const double phase = partial.phase + std::fmod(turn * static_cast<double>(from - partial.onset), kTurn);
-      add_tone(std::span(wave).subspan(static_cast<size_t>(from - begin), static_cast<size_t>(to - from)), phase, turn,
-               at(from), at(to));
+      tone.seek(from - partial.onset, partial.phase);
+      tone.add_to(std::span(wave).subspan(static_cast<size_t>(from - begin), static_cast<size_t>(to - from)), at(from),
+                  at(to));
     }
   }
   return wave;
