@@ -3,7 +3,8 @@
 // timeline out. It keeps no state of a room: what must be remembered travels in the request (the last plan, the last
 // audio) and comes back in the result, so that rooms can be batched, moved and replayed.
 //
-// Threads: one generation thread calls prepare() and then generate(); no other may. No member blocks on anything else.
+// Threads: one at a time, prepare() and then generate(): another may load and prepare it than the generation thread,
+// while a second accompanist plays (daemon/standby.h). No member blocks on anything else.
 // Real-time: not for the audio callback. generate() may allocate; it takes tens to hundreds of milliseconds.
 // Units: mono float samples at 24 kHz (kSampleRate), positions on the room's timeline (plan.h).
 // Repeatable: the same requests give the same bytes. All chance is a function of (seed, absolute position), so windows
@@ -68,6 +69,9 @@ struct WindowRequest {
 struct WindowResult {
   std::vector<float> audio;  // write_end - write_begin samples
   Plan plan;                 // of the whole window: past notes that still matter, and new ones up to write_end
+  // Why this window could not be made (numbers that are none), for a person; empty: it could. Its neighbours in the
+  // batch are whole.
+  std::string error;
 };
 
 // Seconds that each part of the last generate() took.
@@ -101,6 +105,8 @@ struct DeviceStatus {
   std::vector<Graph> graphs;
   int64_t replayed = 0, eager = 0;  // batches so far, on an accelerator
   std::string why_eager;            // for a person, where graphs were wanted and could not be had
+  std::string fallback;             // why another preset plays in the device's place (daemon/standby.h); empty: none
+  int64_t fallbacks = 0, returns = 0;
 };
 
 class Accompanist {
@@ -111,6 +117,8 @@ class Accompanist {
   virtual void generate(std::span<const WindowRequest> requests, std::span<WindowResult> results) = 0;
   virtual const Timing& last_timing() const = 0;
   virtual int64_t window_samples() const = 0;
+  // Windows of one generate() that are soonest ready together: more would make the first wait for the last.
+  virtual int best_batch() const { return 1; }
   virtual DeviceStatus device_status() const { return {}; }  // generation thread
   virtual std::string_view preset() const = 0;
   // Whether it plays to a plan of chords and notes, which key, chart, density and temperature steer.
