@@ -105,6 +105,19 @@ LiteAccompanist::LiteAccompanist(const Preset& preset, const AccompanistOptions&
   load_modules(modules, file);
   for (const PrefixedModule& entry : modules) entry.module->eval();
   if (options.steps) preset_.denoiser.steps = preset_.denoiser.band_steps = *options.steps;
+  if (!options.plain) pack(fastest_precision());
+}
+
+void LiteAccompanist::pack(Precision precision) {
+  semantic_.beat_net->prepare(precision);
+  semantic_.chord_net->prepare(precision);
+  semantic_.note_generator->prepare(precision);
+  renderer_->prepare(precision);
+  for (Further& further : further_) further.renderer->prepare(precision);
+  for (Finish* finish : {&piano_, &band_}) {
+    if (!finish->denoiser.is_empty()) finish->denoiser->prepare(precision);
+    finish->magnitude_net->prepare(precision);
+  }
 }
 
 void LiteAccompanist::prepare(int max_batch) {
@@ -143,7 +156,7 @@ torch::Tensor LiteAccompanist::render_notes(std::span<const WindowResult> result
       rolls.push_back(note_roll(notes, first_frames[i], frames));
     }
     if (!any) return;
-    mels.push_back(renderer->forward(torch::stack(rolls)).mu);
+    mels.push_back(renderer->mu(torch::stack(rolls)));
     levels.push_back(level_db);
   };
   add(renderer_, kPianoChannel, 0);

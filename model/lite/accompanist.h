@@ -44,6 +44,7 @@ class LiteAccompanist final : public Accompanist {
     Instrument instrument;
     NoteRenderer renderer{NoteRendererImpl::kSmallChannels};
   };
+  void pack(Precision precision);              // for speed
   Plan compose(const WindowRequest& request);  // what to play to what is heard
   // mel [rooms][frames][100] of the rooms' plans, all of the same number of frames.
   torch::Tensor render_notes(std::span<const WindowResult> results, std::span<const int64_t> first_frames,

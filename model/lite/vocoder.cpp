@@ -31,14 +31,13 @@ std::vector<float> LiteVocoder::synthesize(const torch::Tensor& mel, int64_t fir
   const int64_t net_first = inside(first - kContext), net_end = inside(last + kContext);
   const int64_t phase_first = inside(first - kPhaseContext), phase_end = inside(last + kPhaseContext);
 
-  torch::InferenceMode inference;
-  const torch::Tensor seen = mel.slice(0, net_first - first_frame, net_end - first_frame).unsqueeze(0);
-  const torch::Tensor magnitude = net_->forward(seen)[0]
-                                      .slice(0, phase_first - net_first, phase_end - net_first)
-                                      .to(torch::kCPU, torch::kFloat)
-                                      .exp()
-                                      .contiguous();
-  const std::span<const float> values(magnitude.const_data_ptr<float>(), static_cast<size_t>(magnitude.numel()));
+  thread_local Workspace workspace;
+  workspace.reset();
+  const torch::Tensor seen =
+      mel.slice(0, net_first - first_frame, net_end - first_frame).to(torch::kCPU, torch::kFloat).contiguous();
+  const std::span<const float> values =
+      net_->magnitudes(workspace, {seen.const_data_ptr<float>(), static_cast<size_t>(seen.numel())},
+                       phase_first - net_first, phase_end - phase_first);
   const std::vector<float> guide = notes.empty() ? std::vector<float>() : partials_of(notes, values, phase_first);
   const std::vector<float> samples = dsp::synthesize(values, phase_first, played, phase_, guide);
   const auto from = samples.begin() + (begin - phase_first * kHop);

@@ -6,6 +6,8 @@
 // k-th 16th of a bar. Threads: forward() of one instance from one thread at a time.
 #include <torch/torch.h>
 
+#include <memory>
+
 #include "model/nn/temporal.h"
 
 namespace fastsag::model {
@@ -14,11 +16,16 @@ class BeatNetImpl : public torch::nn::Module {
  public:
   BeatNetImpl();
   torch::Tensor forward(const torch::Tensor& features);
+  // For inference on the CPU: takes the weights as they are now; forward() without gradients goes by packed ones.
+  void prepare(Precision precision);
 
  private:
   torch::nn::Linear enter_;
   torch::nn::ModuleList blocks_;
   torch::nn::Linear leave_;
+  torch::Tensor places(const torch::Tensor& features);  // of each step, [batch][steps][kBarSteps]
+  struct Fast;
+  std::shared_ptr<const Fast> fast_;
 };
 TORCH_MODULE(BeatNet);
 

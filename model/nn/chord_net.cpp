@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "model/lite/steps.h"
+#include "model/nn/chord_net_fast.h"
 
 namespace fastsag::model {
 namespace {
@@ -25,13 +26,16 @@ CirculantImpl::CirculantImpl(int64_t in, int64_t out, int64_t kernel, int64_t di
   order_ = (pc.unsqueeze(0) - pc.unsqueeze(1)).remainder(12).flatten();
 }
 
+// Small beside what it multiplies, and one large product is fast everywhere.
+Tensor CirculantImpl::matrix() const {
+  return weight_.index_select(1, order_.to(weight_.device()))
+      .view({kernel_, 12, 12, in_, out_})
+      .permute({0, 1, 3, 2, 4})
+      .reshape({kernel_ * 12 * in_, 12 * out_});
+}
+
 Tensor CirculantImpl::forward(const Tensor& x) {
   const auto steps = x.size(1);
-  // The dense matrix is small beside what it multiplies, and one large product is fast everywhere.
-  const Tensor dense = weight_.index_select(1, order_.to(weight_.device()))
-                           .view({kernel_, 12, 12, in_, out_})
-                           .permute({0, 1, 3, 2, 4})
-                           .reshape({kernel_ * 12 * in_, 12 * out_});
   Tensor input = x;
   if (kernel_ > 1) {
     const int64_t reach = dilation_ * (kernel_ / 2);
@@ -40,7 +44,7 @@ Tensor CirculantImpl::forward(const Tensor& x) {
     for (int64_t k = 0; k < kernel_; ++k) taps.push_back(padded.narrow(1, k * dilation_, steps));
     input = torch::cat(taps, -1);
   }
-  return torch::matmul(input, dense) + bias_.repeat({12});
+  return torch::matmul(input, matrix()) + bias();
 }
 
 GatedConvImpl::GatedConvImpl(int64_t channels, int64_t dilation)
@@ -90,7 +94,11 @@ ChordNetImpl::ChordNetImpl(const ChordNetOptions& options) : options_(options) {
   leave_ = register_module("leave", Circulant(c, 2));
 }
 
+void ChordNetImpl::prepare(Precision precision) { fast_ = std::make_shared<const ChordNetFast>(*this, precision); }
+
 Tensor ChordNetImpl::forward(const Tensor& pitches, const Tensor& scalars) {
+  if (fast_ && !torch::GradMode::is_enabled() && pitches.size(0) == 1 && pitches.size(1) == kSongSteps)
+    return (*fast_)(pitches, scalars);
   const auto batch = pitches.size(0), steps = pitches.size(1), c = options_.channels;
   Tensor x = enter_->forward(pitches.reshape({batch, steps, 12 * kPitchFeatures}));
   x = within_->forward(x + scalars_->forward(scalars).repeat({1, 1, 12}));

@@ -8,9 +8,14 @@
 // Threads: forward() of one instance from one thread at a time.
 #include <torch/torch.h>
 
+#include <memory>
 #include <vector>
 
+#include "model/nn/dense.h"
+
 namespace fastsag::model {
+
+class ChordNetFast;
 
 struct ChordNetOptions {
   int64_t channels = 16;  // a pitch class
@@ -24,6 +29,10 @@ class CirculantImpl : public torch::nn::Module {
  public:
   CirculantImpl(int64_t in, int64_t out, int64_t kernel = 1, int64_t dilation = 1);
   torch::Tensor forward(const torch::Tensor& x);
+  torch::Tensor matrix() const;  // [kernel * 12 * in][12 * out]
+  torch::Tensor bias() const { return bias_.repeat({12}); }
+  int64_t taps() const { return kernel_; }
+  int64_t dilation() const { return dilation_; }
 
  private:
   int64_t in_, out_, kernel_, dilation_;
@@ -35,6 +44,8 @@ TORCH_MODULE(Circulant);
 
 // x + a gated convolution of it.
 class GatedConvImpl : public torch::nn::Module {
+  friend class ChordNetFast;
+
  public:
   GatedConvImpl(int64_t channels, int64_t dilation);
   torch::Tensor forward(const torch::Tensor& x);
@@ -45,6 +56,8 @@ class GatedConvImpl : public torch::nn::Module {
 TORCH_MODULE(GatedConv);
 
 class ChordBlockImpl : public torch::nn::Module {
+  friend class ChordNetFast;
+
  public:
   ChordBlockImpl(const ChordNetOptions& options, int64_t dilation);
   torch::Tensor forward(const torch::Tensor& x);
@@ -58,9 +71,14 @@ class ChordBlockImpl : public torch::nn::Module {
 TORCH_MODULE(ChordBlock);
 
 class ChordNetImpl : public torch::nn::Module {
+  friend class ChordNetFast;
+
  public:
   explicit ChordNetImpl(const ChordNetOptions& options = {});
   torch::Tensor forward(const torch::Tensor& pitches, const torch::Tensor& scalars);
+  // For inference on the CPU: takes the weights as they are now; forward() of one song without gradients goes by packed
+  // ones (chord_net_fast.h).
+  void prepare(Precision precision);
 
  private:
   ChordNetOptions options_;
@@ -68,6 +86,7 @@ class ChordNetImpl : public torch::nn::Module {
   torch::nn::Linear scalars_{nullptr};
   GatedConv within_{nullptr};  // the beat
   torch::nn::ModuleList blocks_;
+  std::shared_ptr<const ChordNetFast> fast_;
 };
 TORCH_MODULE(ChordNet);
 

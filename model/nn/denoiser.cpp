@@ -37,6 +37,7 @@ DenoiserImpl::DenoiserImpl()
 torch::Tensor DenoiserImpl::forward(const torch::Tensor& x, const torch::Tensor& mask, const torch::Tensor& mu,
                                     const torch::Tensor& c_noise) {
   const auto film = film_(torch::silu(level_(waves(c_noise)))).unsqueeze(1).chunk(2 * int64_t{kDilations.size()}, 2);
+  if (fast_ && !mask.defined() && !torch::GradMode::is_enabled()) return fast(x, mu, film);
   torch::Tensor h = in_(torch::cat({x, mu}, 2));
   size_t part = 0;
   for (const auto& block : *blocks_) {
@@ -45,6 +46,37 @@ torch::Tensor DenoiserImpl::forward(const torch::Tensor& x, const torch::Tensor&
     part += 2;
   }
   return out_(h);
+}
+
+struct DenoiserImpl::Fast {
+  Dense in, out;
+  std::vector<TemporalFast> blocks;
+};
+
+void DenoiserImpl::prepare(Precision precision) {
+  auto fast = std::make_shared<Fast>(Fast{{in_, precision}, {out_, precision}, {}});
+  for (const auto& block : *blocks_) fast->blocks.push_back(block->as<TemporalBlock>()->fast(precision));
+  fast_ = std::move(fast);
+}
+
+torch::Tensor DenoiserImpl::fast(const torch::Tensor& x, const torch::Tensor& mu,
+                                 const std::vector<torch::Tensor>& film) const {
+  thread_local Workspace workspace;
+  const int64_t frames = x.size(1);
+  const torch::Tensor both = torch::cat({x, mu}, 2).contiguous();
+  torch::Tensor out = torch::empty({x.size(0), frames, kBands});
+  for (int64_t b = 0; b < x.size(0); ++b) {
+    workspace.reset();
+    const auto h = workspace.floats(frames * kChannels);
+    fast_->in(workspace, {both.const_data_ptr<float>() + b * frames * 2 * kBands, frames, 2 * kBands}, h.data(),
+              kChannels);
+    for (size_t block = 0; block < fast_->blocks.size(); ++block) {
+      const std::vector<float> scale = floats_of(film[2 * block][b]), shift = floats_of(film[2 * block + 1][b]);
+      fast_->blocks[block](workspace, h, scale, shift);
+    }
+    fast_->out(workspace, {h.data(), frames, kChannels}, out.data_ptr<float>() + b * frames * kBands, kBands);
+  }
+  return out;
 }
 
 torch::Tensor with_grain(const torch::Tensor& mu, const torch::Tensor& refined) {

@@ -6,6 +6,11 @@
 // Source: FiLM, Perez et al. 2018; blocks of nn/temporal.h.
 #include <torch/torch.h>
 
+#include <memory>
+#include <vector>
+
+#include "model/nn/dense.h"
+
 namespace fastsag::model {
 
 class DenoiserImpl : public torch::nn::Module {
@@ -13,10 +18,17 @@ class DenoiserImpl : public torch::nn::Module {
   DenoiserImpl();
   torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& mask, const torch::Tensor& mu,
                         const torch::Tensor& c_noise);
+  // For inference on the CPU: takes the weights as they are now; forward() of a prepared one, without mask or
+  // gradients, goes by packed weights.
+  void prepare(Precision precision);
 
  private:
+  torch::Tensor fast(const torch::Tensor& x, const torch::Tensor& mu, const std::vector<torch::Tensor>& film) const;
+
   torch::nn::Linear in_, level_, film_, out_;
   torch::nn::ModuleList blocks_;
+  struct Fast;
+  std::shared_ptr<const Fast> fast_;
 };
 TORCH_MODULE(Denoiser);
 

@@ -51,7 +51,7 @@ constexpr int kLanes = 16;
 }  // namespace
 
 #ifdef FASTSAG_VARIANTS
-static bool has_avx512() {
+bool has_avx512() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
 }
@@ -65,6 +65,7 @@ const Kernels<T>& kernels() {
   return plain::kTable<T>;
 }
 #else
+bool has_avx512() { return false; }
 bool has_bf16() { return false; }
 
 template <class T>

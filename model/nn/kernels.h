@@ -73,6 +73,7 @@ struct Kernels {
 template <class T>
 const Kernels<T>& kernels();
 
+bool has_avx512();
 // Whether this processor multiplies bfloat16 faster than float.
 bool has_bf16();
 

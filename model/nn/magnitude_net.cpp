@@ -76,4 +76,50 @@ torch::Tensor MagnitudeNetImpl::forward(const torch::Tensor& mel) {
   return out_(norm_(x)) + torch::matmul(ln_mel, spread_.to(ln_mel.device()).t());
 }
 
+struct MagnitudeNetImpl::Fast {
+  Dense in, out, from_mel;
+  std::vector<ConvNextFast> blocks;
+  Norm norm;
+};
+
+void MagnitudeNetImpl::prepare(Precision precision) {
+  auto fast = std::make_shared<Fast>(Fast{{in_, precision},
+                                          {out_, precision},
+                                          // ln mel = 7 mel - 5 spread over the bins: floats, whose steps nobody hears.
+                                          {7 * spread_.t(), -5 * spread_.sum(1), Precision::single},
+                                          {},
+                                          Norm(norm_)});
+  for (const auto& block : *blocks_) fast->blocks.push_back(block->as<ConvNextBlock>()->fast(precision));
+  fast_ = std::move(fast);
+}
+
+std::span<const float> MagnitudeNetImpl::magnitudes(Workspace& workspace, std::span<const float> mel, int64_t first,
+                                                    int64_t count) {
+  const int64_t frames = std::ssize(mel) / dsp::kMelBands;
+  const auto out = workspace.floats(count * dsp::kMelBins);
+  if (!fast_) {
+    const torch::InferenceMode inference;
+    const torch::Tensor all =
+        forward(
+            torch::from_blob(const_cast<float*>(mel.data()), {1, frames, dsp::kMelBands}).to(out_->weight.device()))[0]
+            .slice(0, first, first + count);
+    const torch::Tensor made = all.to(torch::kCPU, torch::kFloat).exp().contiguous();
+    std::copy_n(made.const_data_ptr<float>(), out.size(), out.begin());
+    return out;
+  }
+  const Margined seen(workspace, frames, dsp::kMelBands, kKernel / 2);
+  std::ranges::copy(mel, seen.inner.begin());
+  const auto x = workspace.floats(frames * kChannels);
+  fast_->in(workspace, {seen.all.data(), frames, dsp::kMelBands, dsp::kMelBands}, x.data(), kChannels);
+  for (const ConvNextFast& block : fast_->blocks) block(workspace, x);
+  const auto wanted = x.subspan(static_cast<size_t>(first * kChannels), static_cast<size_t>(count * kChannels));
+  fast_->norm(wanted, wanted);
+  fast_->out(workspace, wanted, out);
+  fast_->from_mel(workspace,
+                  mel.subspan(static_cast<size_t>(first * dsp::kMelBands), static_cast<size_t>(count * dsp::kMelBands)),
+                  out, Then::add);
+  row_loops().exponential(out.data(), std::ssize(out));
+  return out;
+}
+
 }  // namespace fastsag::model

@@ -19,12 +19,10 @@ Tensor turn(const Tensor& x, const Tensor& cosine, const Tensor& sine) {
 
 // Cosine and sine [batch, 1, tokens, half] of the turn that belongs to each token's step.
 std::pair<Tensor, Tensor> rope(const Tensor& step, int64_t half) {
-  const Tensor rate = torch::pow(1000.0, -torch::arange(half, torch::kFloat) / static_cast<double>(half));
+  const Tensor rate = torch::tensor(rope_rates(half));
   const Tensor angle = (step.to(torch::kFloat).unsqueeze(-1) * rate.to(step.device())).unsqueeze(1);
   return {angle.cos(), angle.sin()};
 }
-
-Tensor row(const std::vector<int64_t>& values) { return torch::tensor(values, torch::kLong).unsqueeze(0); }
 
 // A note that would double what is sung now or within a beat: 20 validation windows, 2 seeds: dbl .04 -> .025, cons3_x
 // .355 -> .345; twice the penalty cost more harmony (.32) than it brought (.02).
@@ -54,28 +52,35 @@ int draw(std::vector<float> logits, const SamplingOptions& options, Chance& chan
   return order[count - 1];
 }
 
-std::vector<float> floats(const Tensor& x) {
-  const Tensor plain = x.to(torch::kCPU, torch::kFloat).contiguous();
-  return {plain.data_ptr<float>(), plain.data_ptr<float>() + plain.numel()};
-}
-
 int root_at(std::span<const StepChord> chords, int step) { return chords[static_cast<size_t>(step)].root; }
 
 }  // namespace
 
-NoteTokens note_tokens(std::span<const ScoreNote> score, std::span<const StepChord> chords, int begin, int end) {
-  std::vector<int64_t> steps, intervals, pitches, lengths, velocities;
-  const auto add = [&](int step, int interval, int pitch, int length, int velocity) {
-    steps.push_back(step), intervals.push_back(interval), pitches.push_back(pitch);
-    lengths.push_back(length), velocities.push_back(velocity);
-  };
+std::vector<NoteToken> note_sequence(std::span<const ScoreNote> score, std::span<const StepChord> chords, int begin,
+                                     int end) {
+  std::vector<NoteToken> tokens;
   auto note = std::ranges::lower_bound(score, begin, {}, &ScoreNote::step);
   for (int step = begin; step < end; ++step) {
-    add(step, kEndOfStep, 0, 0, 0);
+    tokens.push_back({step, kEndOfStep});
     for (; note != score.end() && note->step == step; ++note)
-      add(step, interval_class(note->pitch, root_at(chords, step)), note->pitch - 20, note->length, note->velocity);
+      tokens.push_back(
+          {step, interval_class(note->pitch, root_at(chords, step)), note->pitch - 20, note->length, note->velocity});
   }
-  return {row(steps), row(intervals), row(pitches), row(lengths), row(velocities)};
+  return tokens;
+}
+
+NoteTokens tensors_of(std::span<const NoteToken> tokens) {
+  const auto row = [tokens](int NoteToken::*field) {
+    std::vector<int64_t> values;
+    for (const NoteToken& token : tokens) values.push_back(token.*field);
+    return torch::tensor(values, torch::kLong).unsqueeze(0);
+  };
+  return {row(&NoteToken::step), row(&NoteToken::interval), row(&NoteToken::pitch), row(&NoteToken::length),
+          row(&NoteToken::velocity)};
+}
+
+NoteTokens note_tokens(std::span<const ScoreNote> score, std::span<const StepChord> chords, int begin, int end) {
+  return tensors_of(note_sequence(score, chords, begin, end));
 }
 
 NoteLayerImpl::NoteLayerImpl(const NoteGeneratorOptions& options) : heads_(options.heads) {
@@ -173,41 +178,79 @@ Tensor NoteGeneratorImpl::hidden(NoteCache& cache, const NoteTokens& tokens) {
   return norm_->forward(x.narrow(1, count - 1, 1))[0][0];
 }
 
+class NoteGeneratorImpl::PlainReader final : public NoteReader {
+ public:
+  explicit PlainReader(NoteGeneratorImpl& net) : net_(net), device_(net.enter_->weight.device()) {}
+
+  void begin(std::span<const float> conditions, int64_t tokens) override {
+    const Tensor rows =
+        torch::tensor(std::vector<float>(conditions.begin(), conditions.end())).view({1, -1, kNoteConditions});
+    cache_.conditions = net_.condition(rows.to(device_));
+    cache_.step = torch::zeros({tokens}, torch::dtype(torch::kLong).device(device_));
+    const int64_t heads = net_.options_.heads, part = net_.options_.width / heads;
+    for (int64_t i = 0; i < net_.options_.layers; ++i)
+      for (auto* store : {&cache_.keys, &cache_.values})
+        store->push_back(torch::empty({1, heads, tokens, part}, torch::device(device_)));
+  }
+  void read(std::span<const NoteToken> tokens) override {
+    const NoteTokens t = tensors_of(tokens);
+    state_ = net_.hidden(cache_, {t.step.to(device_), t.interval.to(device_), t.pitch.to(device_), t.length.to(device_),
+                                  t.velocity.to(device_)});
+  }
+  std::vector<float> intervals() override { return floats_of(net_.to_interval_(state_)); }
+  std::vector<float> lengths(int interval) override { return floats_of(net_.to_length_(of_note(interval))); }
+  std::vector<float> velocities(int interval) override { return floats_of(net_.to_velocity_(of_note(interval))); }
+
+ private:
+  Tensor of_note(int interval) { return state_ + net_.chosen_->weight[interval]; }
+
+  NoteGeneratorImpl& net_;
+  torch::Device device_;
+  NoteCache cache_;
+  Tensor state_;
+};
+
+void NoteGeneratorImpl::prepare(Precision precision) {
+  NoteWeights weights{options_.heads,
+                      enter_,
+                      near_,
+                      far_,
+                      interval_->weight,
+                      pitch_->weight,
+                      length_->weight,
+                      velocity_->weight,
+                      chosen_->weight,
+                      distance_->weight,
+                      {},
+                      norm_,
+                      to_interval_,
+                      to_length_,
+                      to_velocity_};
+  for (const auto& layer : *layers_) weights.layers.push_back(layer->as<NoteLayer>()->weights());
+  packed_ = packed_note_reader(weights, precision);
+}
+
 std::vector<ScoreNote> NoteGeneratorImpl::sample(std::span<const float> conditions, std::span<const StepChord> chords,
                                                  std::span<const ScoreNote> prefix, int prefix_begin, int begin,
                                                  int end, std::span<const int64_t> positions,
                                                  const SamplingOptions& options, std::span<const int> sung,
                                                  std::span<const uint16_t> allowed) {
   torch::InferenceMode inference;
-  const auto device = enter_->weight.device();
-  const auto there = [&](NoteTokens t) {
-    return NoteTokens{t.step.to(device), t.interval.to(device), t.pitch.to(device), t.length.to(device),
-                      t.velocity.to(device)};
-  };
-  const Tensor rows =
-      torch::tensor(std::vector<float>(conditions.begin(), conditions.end())).view({1, -1, kNoteConditions});
-  NoteCache cache;
-  cache.conditions = condition(rows.to(device));
-  const int64_t capacity =
-      static_cast<int64_t>(prefix.size()) + (begin - prefix_begin) + (end - begin) * (kNotesPerStep + 1);
-  cache.step = torch::zeros({capacity}, torch::dtype(torch::kLong).device(device));
-  for (int64_t i = 0; i < options_.layers; ++i)
-    for (auto* store : {&cache.keys, &cache.values})
-      store->push_back(
-          torch::empty({1, options_.heads, capacity, options_.width / options_.heads}, torch::device(device)));
-
+  PlainReader plain(*this);
+  NoteReader& reader = packed_ ? *packed_ : plain;
+  reader.begin(conditions, std::ssize(prefix) + (begin - prefix_begin) + (end - begin) * (kNotesPerStep + 1));
   std::vector<ScoreNote> out;
   for (int step = begin; step < end; ++step) {
     const int root = root_at(chords, step);
     const auto first = step == begin ? prefix_begin : step;
-    Tensor h = hidden(cache, there(note_tokens(prefix, chords, first, step + 1)));
+    reader.read(note_sequence(prefix, chords, first, step + 1));
     int lowest = std::max(0, interval_class(kLowestPitch, root));
     const int highest = interval_class(kHighestPitch, root);
     const unsigned classes = allowed.empty() ? 0xfff : allowed[static_cast<size_t>(step)];
     for (int number = 0; number < kNotesPerStep; ++number) {
       Chance chance(
           {options.seed, static_cast<uint64_t>(positions[static_cast<size_t>(step)]), static_cast<uint64_t>(number)});
-      std::vector<float> logits = floats(to_interval_->forward(h));
+      std::vector<float> logits = reader.intervals();
       for (int i = 0; i < kIntervals; ++i)
         if (i < lowest || i > highest || !(classes >> (i + 10 + root) % 12 & 1))
           logits[static_cast<size_t>(i)] = -std::numeric_limits<float>::infinity();
@@ -220,14 +263,13 @@ std::vector<ScoreNote> NoteGeneratorImpl::sample(std::span<const float> conditio
       if (number == 0 && step % 2 == 1) logits[kEndOfStep] += kBetweenEighths;
       const int interval = draw(std::move(logits), options, chance);
       if (interval == kEndOfStep) break;
-      const Tensor of_note = h + chosen_->weight[interval];
       ScoreNote note{step, interval + 10 + root, 0, 0};
-      note.length = draw(floats(to_length_->forward(of_note)), options, chance);
-      note.velocity = draw(floats(to_velocity_->forward(of_note)), options, chance);
+      note.length = draw(reader.lengths(interval), options, chance);
+      note.velocity = draw(reader.velocities(interval), options, chance);
       out.push_back(note);
       lowest = interval + 1;
-      h = hidden(cache, there({row({step}), row({interval}), row({note.pitch - 20}), row({note.length}),
-                               row({note.velocity})}));
+      const NoteToken written{step, interval, note.pitch - 20, note.length, note.velocity};
+      reader.read({&written, 1});
     }
   }
   return out;

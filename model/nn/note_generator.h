@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "model/lite/steps.h"
+#include "model/nn/note_reader.h"
 
 namespace fastsag::model {
 
@@ -26,11 +27,14 @@ struct NoteGeneratorOptions {
   int64_t heads = 4;
 };
 
-// One token each; a STEP token has interval kEndOfStep and pitch, length, velocity 0. A note has pitch - 20 (1..88).
+// NoteToken's, one tensor each.
 struct NoteTokens {
   torch::Tensor step, interval, pitch, length, velocity;  // int64 [batch, tokens]
 };
 // The tokens of a score from step begin up to, not including, end.
+std::vector<NoteToken> note_sequence(std::span<const ScoreNote> score, std::span<const StepChord> chords, int begin,
+                                     int end);
+NoteTokens tensors_of(std::span<const NoteToken> tokens);
 NoteTokens note_tokens(std::span<const ScoreNote> score, std::span<const StepChord> chords, int begin, int end);
 
 struct NoteLogits {
@@ -58,6 +62,7 @@ class NoteLayerImpl : public torch::nn::Module {
   // mask [.., tokens, keys] is added to the attention scores; rope turns queries and keys.
   torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& mask, const torch::Tensor& cosine,
                         const torch::Tensor& sine, torch::Tensor* keys, torch::Tensor* values, int64_t cached);
+  NoteWeights::Layer weights() const { return {norm_attention_, norm_feed_, qkv_, join_, wide_, narrow_}; }
 
  private:
   int64_t heads_;
@@ -81,8 +86,11 @@ class NoteGeneratorImpl : public torch::nn::Module {
                                 std::span<const ScoreNote> prefix, int prefix_begin, int begin, int end,
                                 std::span<const int64_t> positions, const SamplingOptions& options,
                                 std::span<const int> sung = {}, std::span<const uint16_t> allowed = {});
+  // For inference on the CPU: takes the weights as they are now, and sample() goes by packed ones.
+  void prepare(Precision precision);
 
  private:
+  class PlainReader;
   torch::Tensor condition(const torch::Tensor& conditions);
   torch::Tensor embed(const torch::Tensor& conditions, const NoteTokens& tokens);
   torch::Tensor hidden(NoteCache& cache, const NoteTokens& tokens);
@@ -95,6 +103,7 @@ class NoteGeneratorImpl : public torch::nn::Module {
   torch::nn::ModuleList layers_;
   torch::nn::LayerNorm norm_{nullptr};
   torch::nn::Linear to_interval_{nullptr}, to_length_{nullptr}, to_velocity_{nullptr};
+  std::shared_ptr<NoteReader> packed_;
 };
 TORCH_MODULE(NoteGenerator);
 

@@ -1,5 +1,6 @@
 #include "model/nn/note_renderer.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -78,6 +79,66 @@ NoteRendererImpl::Output NoteRendererImpl::forward(const torch::Tensor& roll) {
   torch::Tensor x = from_roll_(roll.clamp_max(4).pow(.3)) + from_plain_(plain);
   for (const auto& block : *blocks_) x = block->as<TemporalBlock>()->forward(x);
   return {plain, plain + to_mel_(x)};
+}
+
+struct NoteRendererImpl::Fast {
+  std::vector<float> templates, background;  // powers
+  std::vector<float> from_roll;              // [kRollWidth][channels]
+  std::vector<float> enter_bias;
+  Dense from_plain, to_mel;
+  std::vector<TemporalFast> blocks;
+  int64_t channels;
+
+  void operator()(Workspace& workspace, const float* roll, std::span<float> mel) const;
+};
+
+void NoteRendererImpl::prepare(Precision precision) {
+  const torch::NoGradGuard no_gradients;
+  auto fast = std::make_shared<Fast>(Fast{floats_of(torch::exp(templates_ * kTemplateGain)),
+                                          floats_of(torch::exp(background_ * kTemplateGain)),
+                                          floats_of(from_roll_->weight.t()),
+                                          floats_of(from_roll_->bias),
+                                          {from_plain_, precision},
+                                          {to_mel_, precision},
+                                          {},
+                                          from_roll_->weight.size(0)});
+  for (const auto& block : *blocks_) fast->blocks.push_back(block->as<TemporalBlock>()->fast(precision));
+  fast_ = std::move(fast);
+}
+
+// mel: [frames][100], of one roll.
+void NoteRendererImpl::Fast::operator()(Workspace& workspace, const float* roll, std::span<float> mel) const {
+  const int64_t frames = std::ssize(mel) / kMelBands;
+  const auto x = workspace.floats(frames * channels);
+  for (int64_t frame = 0; frame < frames; ++frame, roll += kRollWidth) {
+    float* const power = mel.data() + frame * kMelBands;
+    float* const row = x.data() + frame * channels;
+    std::ranges::copy(background, power);
+    std::ranges::copy(enter_bias, row);
+    for (int64_t feature = 0; feature < kRollWidth; ++feature) {
+      if (roll[feature] == 0) continue;
+      row_loops().add_row(power, templates.data() + feature * kMelBands, roll[feature], kMelBands);
+      row_loops().add_row(row, from_roll.data() + feature * channels, std::pow(std::min(roll[feature], 4.f), .3f),
+                          channels);
+    }
+    for (int64_t band = 0; band < kMelBands; ++band) power[band] = (.5f * std::log(power[band]) + 12) / 7 - 1;
+  }
+  from_plain(workspace, mel, x, Then::add);
+  for (const TemporalFast& block : blocks) block(workspace, x);
+  to_mel(workspace, x, mel, Then::add);
+}
+
+torch::Tensor NoteRendererImpl::mu(const torch::Tensor& roll) {
+  if (!fast_) return forward(roll).mu;
+  thread_local Workspace workspace;
+  torch::Tensor mel = torch::empty({roll.size(0), roll.size(1), kMelBands});
+  const int64_t size = roll.size(1) * kMelBands;
+  for (int64_t b = 0; b < roll.size(0); ++b) {
+    workspace.reset();
+    (*fast_)(workspace, roll.const_data_ptr<float>() + b * roll.size(1) * kRollWidth,
+             {mel.data_ptr<float>() + b * size, static_cast<size_t>(size)});
+  }
+  return mel;
 }
 
 torch::Tensor mix_mels(const std::vector<torch::Tensor>& mels, const std::vector<double>& level_db) {

@@ -9,6 +9,8 @@
 // Source: REFERENCE.md section 2 for the mel; the design is this project's own (experiment 2 of the lite recipe).
 #include <torch/torch.h>
 
+#include <memory>
+
 #include "dsp/mel.h"
 #include "model/nn/temporal.h"
 
@@ -25,6 +27,10 @@ class NoteRendererImpl : public torch::nn::Module {
     torch::Tensor mu;     // corrected: the prior of the paper
   };
   Output forward(const torch::Tensor& roll);
+  // For inference on the CPU: takes the weights as they are now, and mu of a prepared one comes by packed weights and
+  // the roll's few features that are not zero.
+  void prepare(Precision precision);
+  torch::Tensor mu(const torch::Tensor& roll);
 
  private:
   // ln power of each roll feature in each band, and of the background, both divided by kTemplateGain: Adam then moves
@@ -32,6 +38,8 @@ class NoteRendererImpl : public torch::nn::Module {
   torch::Tensor templates_, background_;
   torch::nn::Linear from_roll_, from_plain_, to_mel_;
   torch::nn::ModuleList blocks_;
+  struct Fast;
+  std::shared_ptr<const Fast> fast_;
 };
 TORCH_MODULE(NoteRenderer);
 

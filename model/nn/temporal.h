@@ -3,6 +3,8 @@
 // no transposition, and a convolution over time is one matrix product of three shifted copies.
 #include <torch/torch.h>
 
+#include "model/nn/temporal_fast.h"
+
 namespace fastsag::model {
 
 // [B][T][C] -> [B][T][3 C]: frames t - dilation, t, t + dilation; zeros beyond the ends.
@@ -15,6 +17,9 @@ class TemporalBlockImpl : public torch::nn::Module {
   torch::Tensor forward(torch::Tensor x);  // [B][T][channels]
   // The same with a shift and scale of the normalised input, [B][1 or T][channels] each (FiLM).
   torch::Tensor forward(torch::Tensor x, const torch::Tensor& scale, const torch::Tensor& shift);
+  TemporalFast fast(Precision precision) const {
+    return {{conv_norm_, ffn_norm_, conv_, up_, down_, dilation_}, precision};
+  }
 
  private:
   torch::Tensor mix(const torch::Tensor& x, const torch::Tensor& normalised);

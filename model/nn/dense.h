@@ -1,0 +1,59 @@
+#pragma once
+// A matrix that rows are multiplied by, packed once for the loops of rows.h: linear layers and convolutions over time,
+// for inference on the CPU.
+//
+// Threads: const members from any; each thread brings a Workspace.
+#include <torch/torch.h>
+
+#include <vector>
+
+#include "model/nn/rows.h"
+#include "model/nn/workspace.h"
+
+namespace fastsag::model {
+
+// How products are made: floats, or bfloat16 factors whose products are summed as floats.
+enum class Precision { single, half };
+
+// What is faster here, measured once a process on a product of the usual size.
+Precision fastest_precision();
+
+class Dense {
+ public:
+  Dense() = default;
+  // matrix [taps * inputs][outputs], bias [outputs] or undefined.
+  Dense(const torch::Tensor& matrix, const torch::Tensor& bias, Precision precision, int64_t taps = 1);
+  Dense(const torch::nn::Linear& linear, Precision precision, int64_t taps = 1);  // inputs tap after tap
+  Dense(const torch::nn::Conv1d& conv, Precision precision);                      // of one group
+
+  struct Rows {
+    const float* x;
+    int64_t count, stride, tap_stride = 0;
+  };
+  void operator()(Workspace& workspace, const Rows& rows, float* out, int64_t out_stride,
+                  Then then = Then::store) const;
+  // Rows that lie close together, in and out.
+  void operator()(Workspace& workspace, std::span<const float> x, std::span<float> out, Then then = Then::store) const;
+
+  int64_t inputs() const { return inputs_; }
+  int64_t outputs() const { return outputs_; }
+
+ private:
+  void pack(const torch::Tensor& matrix);
+
+  int64_t taps_ = 1, inputs_ = 0, outputs_ = 0;
+  Precision precision_ = Precision::single;
+  std::vector<float> weights_, bias_;
+  std::vector<uint16_t> halves_;
+};
+
+// Layer norm over features, whose gain and shift may be none.
+struct Norm {
+  explicit Norm(const torch::nn::LayerNorm& norm);
+  void operator()(std::span<const float> x, std::span<float> out) const;
+  std::vector<float> gain, shift;
+};
+
+std::vector<float> floats_of(const torch::Tensor& tensor);
+
+}  // namespace fastsag::model
