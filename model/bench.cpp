@@ -1,66 +1,25 @@
 #include "model/bench.h"
 
-#include <algorithm>
+#include <filesystem>
 
 #include "dsp/quantile.h"
-#include "dsp/tune.h"
-#include "model/accompanist.h"
-#include "model/memory.h"
+#include "model/bench_windows.h"
 #include "model/paper/bench.h"
+#include "model/peaks.h"
+#include "model/plot.h"
 #include "model/preset.h"
-#include "model/stopwatch.h"
+#include "model/torch_device.h"
 
 namespace fastsag::model {
 namespace {
 
-// Windows of a tune, one hop after another, as a room would ask for them.
-BenchReport bench_windows(const Preset& preset, const BenchRequest& request,
-                          const std::function<void(const BenchRow&)>& show) {
-  constexpr int kWindows = 20;
-  AccompanistOptions options{.preset = request.preset, .device = request.device, .steps = request.steps};
-  options.preset_dir = request.preset_dir;
-  options.threads = request.threads;
-  const auto accompanist = load_accompanist(options);
-  check_style(*accompanist, request.style);
-  accompanist->prepare(1);
-  const std::vector<float> voice = dsp::sung_tune(accompanist->window_samples());
-  const std::vector<std::pair<std::string, double Timing::*>> parts = {{"front end", &Timing::front_end},
-                                                                       {"semantic", &Timing::semantic},
-                                                                       {"prior", &Timing::prior},
-                                                                       {"denoiser", &Timing::denoiser},
-                                                                       {"vocoder", &Timing::vocoder}};
-  std::vector<BenchRow> rows;
-  for (const auto& part : parts) rows.push_back({part.first, "fp32"});
-  rows.push_back({"window", "fp32"});
-  Controls controls{.style = request.style};
-  if (request.style != Ensemble::piano)  // a scale has no pulse to be sure of, and a band without one does not play
-    controls.pulse = Pulse{.period = .6 * kSampleRate, .beats_per_bar = 4, .confidence = 1};
-  WindowResult result;
-  reset_peak();
-  for (int i = 0; i < kWindows; ++i) {
-    const Plan past = std::move(result.plan);
-    const int64_t end = accompanist->window_samples() + i * 2 * kSampleRate;
-    const WindowRequest window{.voice = voice,
-                               .voice_end = end,
-                               .write_begin = end - 2 * kSampleRate,
-                               .write_end = end,
-                               .known_end = end - 2 * kSampleRate,
-                               .past = i == 0 ? nullptr : &past,
-                               .controls = controls};
-    result = {};
-    Stopwatch watch;
-    accompanist->generate({&window, 1}, {&result, 1});
-    watch.lap(rows.back().seconds.emplace_back());
-    for (size_t k = 0; k < parts.size(); ++k) rows[k].seconds.push_back(accompanist->last_timing().*parts[k].second);
-  }
-  BenchReport report{.weights = "from their file", .steps = request.steps.value_or(preset.denoiser.steps)};
-  for (BenchRow& row : rows) {
-    std::sort(row.seconds.begin(), row.seconds.end());
-    row.peak_bytes = peak_bytes();
-    show(row);
-  }
-  report.rows = std::move(rows);
-  return report;
+double share(double amount, double seconds, double most) {
+  return seconds > 0 && most > 0 ? amount / seconds / most : 0;
+}
+
+bool has_weights(const Preset& preset) {
+  return std::ranges::all_of(std::array{preset.weights, preset.front_end.weights, preset.vocoder.weights},
+                             [](const auto& file) { return file.empty() || std::filesystem::is_regular_file(file); });
 }
 
 }  // namespace
@@ -70,9 +29,48 @@ double BenchRow::percentile(double q) const {
   return seconds[dsp::nearest_rank(seconds.size(), q)];
 }
 
+double BenchRow::flop_share(const Peaks& peaks) const {
+  return share(flop, median(), way == "bf16" ? peaks.bf16 : peaks.fp32);
+}
+
+double BenchRow::byte_share(const Peaks& peaks) const { return share(bytes, median(), peaks.copy); }
+
 BenchReport bench(const BenchRequest& request, const std::function<void(const BenchRow&)>& show) {
   const Preset preset = load_preset(request.preset, request.preset_dir);
-  return preset.form == "paper" ? bench_paper(preset, request, show) : bench_windows(preset, request, show);
+  const torch::Device device = torch_device(request.device);
+  at::set_num_threads(request.threads);
+  BenchReport report{.weights = "from their file", .steps = request.steps.value_or(preset.denoiser.steps)};
+  measure_peaks(device, report.peaks);
+  if (preset.form == "paper") {
+    bench_paper(preset, request, report, show);
+    // Plain windows of a large network would take minutes on a CPU; the blocks above say as much.
+    const WindowsAsked asked{.window = "hop", .parts = false, .count = false, .plain = !device.is_cpu()};
+    if (has_weights(preset)) bench_windows(preset, request, asked, report, show);
+  } else {
+    bench_windows(preset, request, {}, report, show);
+  }
+  measure_peaks(device, report.peaks);
+  if (request.growth) bench_growth(request, report);
+  return report;
+}
+
+std::string growth_svg(const BenchReport& report) {
+  std::vector<Panel> panels;
+  for (const Growth& growth : report.growth) {
+    const bool hop = growth.of == "hop_s";
+    Panel panel{.title = hop ? "% of the hop that a window takes, by hop (s)"
+                             : "ms of a window of " +
+                                   std::string(growth.of == "rooms" ? "so many rooms" : "so many EDM evaluations"),
+                .from_zero = true};
+    for (size_t i = 0; i < report.parts.size(); ++i) {
+      Curve curve{report.parts[i], {}};
+      for (const Growth::Point& point : growth.points)
+        curve.points.emplace_back(point.x, point.seconds[i] * (hop ? 100 / point.x : 1000));
+      panel.curves.push_back(std::move(curve));
+    }
+    panels.push_back(std::move(panel));
+  }
+  return plot_svg(panels);
 }
 
 }  // namespace fastsag::model

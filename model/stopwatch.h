@@ -1,8 +1,23 @@
 #pragma once
-// Adds the seconds that passed since the last lap to a figure.
+// Adds the seconds that passed since the last lap to a figure. Who counts more than time (bench) can look on at the
+// laps of its thread.
 #include <chrono>
 
 namespace fastsag::model {
+
+class LapObserver {
+ public:
+  LapObserver() { now() = this; }
+  LapObserver(const LapObserver&) = delete;
+  LapObserver& operator=(const LapObserver&) = delete;
+  virtual ~LapObserver() { now() = nullptr; }
+  virtual void lap(const double& seconds) = 0;  // the figure that was added to
+
+  static LapObserver*& now() {  // of this thread, or null
+    thread_local LapObserver* observer = nullptr;
+    return observer;
+  }
+};
 
 class Stopwatch {
  public:
@@ -10,6 +25,7 @@ class Stopwatch {
     const auto now = std::chrono::steady_clock::now();
     seconds += std::chrono::duration<double>(now - last_).count();
     last_ = now;
+    if (LapObserver* observer = LapObserver::now()) observer->lap(seconds);
   }
 
  private:

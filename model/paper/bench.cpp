@@ -9,9 +9,9 @@
 #include "dsp/mel.h"
 #include "dsp/tune.h"
 #include "model/accompanist.h"
+#include "model/allocation_count.h"
 #include "model/checkpoint.h"
 #include "model/edm.h"
-#include "model/flop_counter.h"
 #include "model/formula.h"
 #include "model/memory.h"
 #include "model/nn/kernels.h"
@@ -22,6 +22,7 @@
 #include "model/paper/vocoder.h"
 #include "model/stopwatch.h"
 #include "model/torch_device.h"
+#include "model/work_counter.h"
 
 namespace fastsag::model {
 namespace {
@@ -102,21 +103,22 @@ class Blocks {
   }
 
   // As the modules define them, counted on a part and scaled: all their work grows with the length.
-  double step_flop() {
+  Work step_work() {
     constexpr int64_t kPart = 32;
     const torch::Tensor x = torch::zeros({1, dsp::kMelBands, kPart}, device_);
-    const FlopCounter counter;
+    const WorkCounter counter;
     unet_(x, torch::ones({1, 1, kPart}, device_), x, torch::zeros({1}, device_));
-    return counter.flop() * static_cast<double>(preset_.sizes.width) / kPart;
+    return counter.work().longer(static_cast<double>(preset_.sizes.width) / kPart);
   }
-  double sound_flop() {
-    if (!bigvgan_) return 0;
+  Work sound_work() {
+    if (!bigvgan_) return {};
     constexpr int64_t kPart = 4;
-    const FlopCounter counter;
+    const WorkCounter counter;
     bigvgan_(torch::zeros({1, dsp::kMelBands, kPart}, device_));
-    return counter.flop() * static_cast<double>(preset_.sizes.frames) / kPart;
+    return counter.work().longer(static_cast<double>(preset_.sizes.frames) / kPart);
   }
 
+  torch::Device device() const { return device_; }
   void wait() const {
     if (device_.is_cuda()) torch::cuda::synchronize();
   }
@@ -186,57 +188,61 @@ class Blocks {
 
 class Bench {
  public:
-  Bench(const Preset& preset, const BenchRequest& request, const std::function<void(const BenchRow&)>& show)
-      : blocks_(preset, torch_device(request.device), request.steps.value_or(preset.denoiser.steps)), show_(show) {
+  Bench(const Preset& preset, const BenchRequest& request, BenchReport& report,
+        const std::function<void(const BenchRow&)>& show)
+      : blocks_(preset, torch_device(request.device), request.steps.value_or(preset.denoiser.steps)),
+        show_(show),
+        report_(report) {
     ways_ = {kFloat};
     if (request.device == "cpu" && has_bf16()) ways_.push_back(kHalf);
     if (request.baseline) ways_.insert(ways_.begin(), kPlain);
     report_.weights = blocks_.weights();
-    report_.steps = blocks_.steps();
   }
 
-  BenchReport run() {
+  void run() {
     count();
     for (const std::string& way : ways_)
       if (way != kPlain) window(way);
     compare();
     turns(
-        "U-Net step", step_flop_, &Blocks::set_unet, [&] { blocks_.step(mu_); }, 10);
+        "U-Net step", step_work_, &Blocks::set_unet, [&] { blocks_.step(mu_); }, 10);
     if (blocks_.has_bigvgan())
       turns(
-          "vocoder", sound_flop_, &Blocks::set_vocoder, [&] { blocks_.sound(mel_); }, 3);
+          "vocoder", sound_work_, &Blocks::set_vocoder, [&] { blocks_.sound(mel_); }, 3);
     else
       measured(
-          "vocoder", kFloat, 0, [&] { blocks_.sound(mel_); }, 5);
+          "vocoder", kFloat, {}, [&] { blocks_.sound(mel_); }, 5);
     plain_window();
-    return std::move(report_);
   }
 
  private:
-  // One run of everything, which also warms up; its FLOP.
+  // One run of everything, which also warms up; its work.
   void count() {
     blocks_.use(kPlain);
-    step_flop_ = blocks_.step_flop();
-    sound_flop_ = blocks_.sound_flop();
+    step_work_ = blocks_.step_work();
+    sound_work_ = blocks_.sound_work();
     torch::Tensor features;
-    const FlopCounter counter;
-    features = blocks_.hear();
-    hear_flop_ = counter.flop();
-    mu_ = blocks_.prior(features);
-    prior_flop_ = counter.flop() - hear_flop_;
+    {
+      const WorkCounter counter;
+      features = blocks_.hear();
+      hear_work_ = counter.work();
+      mu_ = blocks_.prior(features);
+      prior_work_ = counter.work() - hear_work_;
+    }
     measured(
-        "front end", kFloat, hear_flop_, [&] { features = blocks_.hear(); }, 5);
+        "front end", kFloat, hear_work_, [&] { features = blocks_.hear(); }, 5);
     measured(
-        "condition", kFloat, prior_flop_, [&] { mu_ = blocks_.prior(features); }, 5);
+        "condition", kFloat, prior_work_, [&] { mu_ = blocks_.prior(features); }, 5);
   }
 
   void window(const std::string& way) {
     blocks_.use(way);
     blocks_.step(mu_);
     blocks_.sound(blocks_.some_mel());
-    const double flop = hear_flop_ + prior_flop_ + blocks_.steps() * step_flop_ + sound_flop_;
+    Work work = step_work_.repeated(blocks_.steps());
+    for (const Work& part : {hear_work_, prior_work_, sound_work_}) work += part;
     measured(
-        "window", way, flop,
+        "window", way, work,
         [&] {
           mel_ = blocks_.sample(blocks_.prior(blocks_.hear()));
           sound_ = blocks_.sound(mel_);
@@ -264,26 +270,30 @@ class Bench {
     }
   }
 
-  void measured(const std::string& block, const std::string& way, double flop, const std::function<void()>& body,
+  static BenchRow row(const std::string& block, const std::string& way, const Work& work) {
+    return {.block = block, .way = way, .flop = work.flop, .bytes = work.bytes() / (way == kHalf ? 2 : 1)};
+  }
+  void measured(const std::string& block, const std::string& way, const Work& work, const std::function<void()>& body,
                 int runs) {
-    BenchRow row{block, way, flop, {}, 0};
-    reset_peak();
-    for (int i = 0; i < runs; ++i) row.seconds.push_back(timed(body));
-    finish(std::move(row));
+    BenchRow measured = row(block, way, work);
+    reset_peak(blocks_.device());
+    for (int i = 0; i < runs; ++i) measured.seconds.push_back(timed(body));
+    measured.peak_bytes = peak_bytes(blocks_.device());
+    finish(std::move(measured));
   }
 
   // Every way once, `rounds` times over.
-  void turns(const std::string& block, double flop, void (Blocks::*use)(const std::string&),
+  void turns(const std::string& block, const Work& work, void (Blocks::*use)(const std::string&),
              const std::function<void()>& body, int rounds) {
     std::vector<BenchRow> rows;
-    for (const std::string& way : ways_) rows.push_back({block, way, flop, {}, 0});
+    for (const std::string& way : ways_) rows.push_back(row(block, way, work));
     for (int round = 0; round < rounds; ++round) {
       for (BenchRow& row : rows) {
         (blocks_.*use)(row.way);
         if (row.way != kPlain) body();  // packs its weights
-        reset_peak();
+        reset_peak(blocks_.device());
         row.seconds.push_back(timed(body));
-        row.peak_bytes = std::max(row.peak_bytes, peak_bytes());
+        row.peak_bytes = std::max(row.peak_bytes, peak_bytes(blocks_.device()));
       }
     }
     for (BenchRow& row : rows) finish(std::move(row));
@@ -315,7 +325,6 @@ class Bench {
   }
   void finish(BenchRow row) {
     std::sort(row.seconds.begin(), row.seconds.end());
-    if (row.peak_bytes == 0) row.peak_bytes = peak_bytes();
     show_(row);
     report_.rows.push_back(std::move(row));
   }
@@ -328,20 +337,19 @@ class Bench {
   Blocks blocks_;
   const std::function<void(const BenchRow&)>& show_;
   std::vector<std::string> ways_;
-  BenchReport report_;
-  double hear_flop_ = 0, prior_flop_ = 0, step_flop_ = 0, sound_flop_ = 0;
+  BenchReport& report_;
+  Work hear_work_, prior_work_, step_work_, sound_work_;
   torch::Tensor mu_, mel_, sound_;
   std::map<std::string, std::pair<torch::Tensor, torch::Tensor>> made_;
 };
 
 }  // namespace
 
-BenchReport bench_paper(const Preset& preset, const BenchRequest& request,
-                        const std::function<void(const BenchRow&)>& show) {
-  at::set_num_threads(request.threads);
+void bench_paper(const Preset& preset, const BenchRequest& request, BenchReport& report,
+                 const std::function<void(const BenchRow&)>& show) {
   return_large_blocks(preset);
   const torch::InferenceMode no_gradients;
-  return Bench(preset, request, show).run();
+  Bench(preset, request, report, show).run();
 }
 
 }  // namespace fastsag::model

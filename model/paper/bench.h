@@ -1,11 +1,12 @@
 #pragma once
-// bench.h for presets of the paper's form.
+// bench.h for presets of the paper's form: its blocks, and a window of 10 s in which all of it is new.
 #include "model/bench.h"
 #include "model/preset.h"
 
 namespace fastsag::model {
 
-BenchReport bench_paper(const Preset& preset, const BenchRequest& request,
-                        const std::function<void(const BenchRow&)>& show);
+// Adds to `report`.
+void bench_paper(const Preset& preset, const BenchRequest& request, BenchReport& report,
+                 const std::function<void(const BenchRow&)>& show);
 
 }  // namespace fastsag::model

@@ -8,7 +8,7 @@
 
 #include "dsp/error.h"
 #include "model/atomic_file.h"
-#include "model/train/plot.h"
+#include "model/plot.h"
 
 namespace fastsag::model {
 namespace {

@@ -3,19 +3,20 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
-#include "model/flop_counter.h"
 #include "model/memory.h"
+#include "model/work_counter.h"
 
 namespace fastsag::model {
 namespace {
 
-double flop_of(const std::function<void()>& body) {
-  const FlopCounter counter;
+Work work_of(const std::function<void()>& body) {
+  const WorkCounter counter;
   body();
-  return counter.flop();
+  return counter.work();
 }
+double flop_of(const std::function<void()>& body) { return work_of(body).flop; }
 
-TEST(FlopCounter, CountsWhatTheShapesSay) {
+TEST(WorkCounter, CountsWhatTheShapesSay) {
   const torch::NoGradGuard no_grad;
   const auto ones = [](std::vector<int64_t> shape) { return torch::ones(shape); };
   EXPECT_EQ(flop_of([&] { torch::mm(ones({3, 5}), ones({5, 7})); }), 2 * 3 * 5 * 7);

@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "dsp/error.h"
-#include "model/train/plot.h"
+#include "model/plot.h"
 #include "tests/support/scratch.h"
 
 namespace fastsag::model {

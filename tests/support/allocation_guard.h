@@ -4,10 +4,12 @@
 //
 //   { test::RealTimeScope scope("limiter"); limiter.process(block); }
 //
-// It works by replacing malloc and its kin and pthread_mutex_lock for the whole test program. AddressSanitizer and
-// ThreadSanitizer do the same, so under them it watches nothing and says so once.
+// It works by replacing malloc and its kin (dsp/heap_count.h) and pthread_mutex_lock for the whole test program.
+// AddressSanitizer and ThreadSanitizer do the same, so under them it watches nothing and says so once.
 // Threads: a scope watches the thread that made it. Keep assertions outside of it, they allocate.
 #include <string>
+
+#include "dsp/heap_count.h"
 
 namespace fastsag::test {
 
@@ -22,6 +24,8 @@ class RealTimeScope {
 
  private:
   std::string what_;
+  dsp::HeapCount heap_;  // when it began
+  int64_t locks_ = 0;
 };
 
 }  // namespace fastsag::test

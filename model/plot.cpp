@@ -1,4 +1,4 @@
-#include "model/train/plot.h"
+#include "model/plot.h"
 
 #include <algorithm>
 #include <array>
@@ -66,6 +66,7 @@ std::string panel_svg(const Panel& panel, double top) {
       if (std::isfinite(x) && std::isfinite(y)) xs.take(x), ys.take(y);
     }
   }
+  if (panel.from_zero) ys.take(0);
   xs.widen();
   ys.widen();
   const double plot_width = kWidth - kLeft - kRight, plot_height = kHeight - kTop - kBottom;

@@ -1,5 +1,6 @@
 #pragma once
-// A picture of curves as SVG, one panel a part: what a training run looked like, without any plotting program.
+// A picture of curves as SVG, one panel a part, without any plotting program: what a training run looked like, how cost
+// grows.
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +14,7 @@ struct Curve {
 struct Panel {
   std::string title;
   std::vector<Curve> curves;
+  bool from_zero = false;  // the y axis begins there
 };
 
 std::string plot_svg(const std::vector<Panel>& panels);
