@@ -50,6 +50,7 @@ void WindowMaker::start_song(const Song& song) {
   voice_.start(song);
   schedule_.start(voice_.end());
   plan_ = nullptr;
+  memory_ = nullptr;
   written_.clear();
   resume_ = true;
   room_.expected_from = RoomState::kNever;
@@ -82,6 +83,7 @@ void WindowMaker::find_due(Nanoseconds now, double generation_s) {
   if (live) room_.lead = to_samples(static_cast<double>(time.lead) / model::kSampleRate, room_.settings.sample_rate);
   slice_ = schedule_.due(room_.mode, time);
   if (!slice_) return;
+  time_left_ = Nanoseconds((slice_->begin - playing) * 1'000'000'000 / model::kSampleRate);
   // A voice that comes in lumps makes windows late like a slow model does, and is allowed for alike; up to a point.
   const int64_t overdue =
       resume_ ? 0 : std::min(schedule_.overdue(room_.mode, time, *slice_), to_samples(kWorstLump_s));
@@ -146,6 +148,7 @@ model::WindowRequest WindowMaker::request() const {
   request.write_end = slice_->reserve_end + kEdge;
   request.known_end = slice_->begin;
   request.past = plan_.get();
+  request.memory = memory_;
   request.controls = controls_;
   // Into the crossfade, where the old reserve is still heard; nothing where it had ended before.
   const int64_t played_end = std::min(written_end_, slice_->begin + kCrossfade);
@@ -173,6 +176,7 @@ void WindowMaker::accept(const model::WindowResult& result) {
   if (resume_) room_.expected_from = to_room(slice.begin);
   resume_ = false;
   plan_ = std::make_shared<const model::Plan>(result.plan);
+  memory_ = result.memory;
   room_.publish({room_.mode, plan_, slice.begin, slice.end, song_.number});
 }
 

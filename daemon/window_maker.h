@@ -24,6 +24,8 @@ class WindowMaker {
   void update(Nanoseconds now, double generation_s);
   // Since when the next window has been due, had the voice come evenly; none: it is not.
   std::optional<Nanoseconds> due_since() const { return due_since_; }
+  // Until the begin of that window's slice is played.
+  Nanoseconds time_left() const { return time_left_; }
   // For the window that is due. It views this object: use it before the next update().
   model::WindowRequest request() const;
   void accept(const model::WindowResult& result);
@@ -47,10 +49,12 @@ class WindowMaker {
   Song song_;
   model::Controls controls_;
   std::shared_ptr<const model::Plan> plan_;
+  std::shared_ptr<const model::RoomMemory> memory_;
   std::vector<float> written_;  // the end of what was written, with the last reserve, as it is heard
   int64_t written_end_ = 0;
   std::optional<SliceSpan> slice_;
   std::optional<Nanoseconds> due_since_;
+  Nanoseconds time_left_{0};
   bool resume_ = true;  // the next slice follows a silence of ours, not a late one
 };
 

@@ -19,7 +19,9 @@ constexpr int kSegment = 1024;
 constexpr int kSum = kSegment - kLongest;  // samples summed at every lag
 // Sample of the segment that a value speaks for: the middle of both summed spans at 250 Hz.
 constexpr int kMiddle = (kSum + kF0Rate / 250) / 2;
-constexpr int kMaxCandidates = 8;
+constexpr int kMaxCandidates = F0Memory::kMaxCandidates;
+// After so many samples nothing is left, in a float, of what the rumble filter began from: its pole lies at .987.
+constexpr int64_t kSettled = 6000;
 
 // Costs of the path, in units of the normalised difference (0 = periodic, 1 = noise), per frame.
 constexpr float kUnvoiced = 0.65f;  // of calling a frame unvoiced: a lone high frame is voiced below this difference
@@ -27,19 +29,16 @@ constexpr float kUnvoiced = 0.65f;  // of calling a frame unvoiced: a lone high 
 constexpr float kOctave = 0.1f;
 constexpr float kJump = 0.5f;  // per octave between neighbours
 constexpr float kVoicingChange = 0.14f;
-constexpr float kSilenceDb = -62.0f;  // below it frames lean to unvoiced, quite so 15 dB further down
+constexpr float kSilenceDb = -62.0f, kSilenceRangeDb = 15.0f;  // below it frames lean to unvoiced, quite so 15 dB down
 // So do frames this much softer than the loud ones, quite so kSoftRangeDb further down: a singer's soft notes are
 // clean, the accompaniment that leaks through between them is a chord, which is no clean tone.
 constexpr float kSoftDb = 16.0f, kSoftRangeDb = 30.0f;
 constexpr double kLoud = 0.9;     // the quantile of levels that is called loud
 constexpr double kRumbleHz = 70;  // below it there are steps and mains hum, and no singers
 
-struct Candidate {
-  float log2_hz = 0;  // meaningless in the unvoiced candidate, which comes first
-  float difference = 1;
-  float cost = 0;
-};
+using Candidate = F0Memory::Candidate;
 
+// The unvoiced candidate comes first; its pitch means nothing.
 struct FrameCandidates {
   std::array<Candidate, kMaxCandidates + 1> all;
   int count = 0;
@@ -79,11 +78,10 @@ class Difference {
 };
 
 // 12 dB an octave off below kRumbleHz.
-std::vector<float> without_rumble(std::span<const float> voice) {
+void remove_rumble(std::span<const float> voice, std::span<float> out) {
   constexpr double kAngle = 2 * std::numbers::pi * kRumbleHz / kF0Rate;
   const double cosine = std::cos(kAngle), width = std::sin(kAngle) / std::numbers::sqrt2, scale = 1 / (1 + width);
   const double b = scale * (1 + cosine) / 2, a1 = -2 * scale * cosine, a2 = scale * (1 - width);
-  std::vector<float> out(voice.size());
   double z1 = 0, z2 = 0;
   for (size_t i = 0; i < voice.size(); ++i) {
     const double x = static_cast<double>(voice[i]), y = b * x + z1;
@@ -91,7 +89,6 @@ std::vector<float> without_rumble(std::span<const float> voice) {
     z2 = b * x - a2 * y;
     out[i] = static_cast<float>(y);
   }
-  return out;
 }
 
 float rms_db(std::span<const float> samples) {
@@ -101,19 +98,22 @@ float rms_db(std::span<const float> samples) {
 }
 
 // Local minima of the difference, refined by a parabola; the cheapest few.
-void add_minima(std::span<const float> d, FrameCandidates& frame) {
-  std::vector<Candidate> minima;
+void find_minima(std::span<const float> d, F0Memory::Frame& frame) {
+  std::array<Candidate, kLongest / 2 + 1> found;
+  size_t many = 0;
   for (size_t lag = kShortest; lag + 1 < d.size(); ++lag) {
     if (d[lag] >= d[lag - 1] || d[lag] > d[lag + 1] || d[lag] > 0.8f) continue;
     const float curvature = d[lag - 1] + d[lag + 1] - 2 * d[lag];
     const float shift = curvature > 0 ? 0.5f * (d[lag - 1] - d[lag + 1]) / curvature : 0.0f;
     const float value = std::max(0.0f, d[lag] - 0.25f * (d[lag - 1] - d[lag + 1]) * shift);
     const float log2_hz = std::log2(static_cast<float>(kF0Rate) / (static_cast<float>(lag) + shift));
-    minima.push_back({log2_hz, value, value + kOctave * (std::log2(kF0Highest) - log2_hz)});
+    found[many++] = {log2_hz, value, value + kOctave * (std::log2(kF0Highest) - log2_hz)};
   }
-  const size_t kept = std::min<size_t>(minima.size(), kMaxCandidates);
+  const std::span minima(found.data(), many);
+  const size_t kept = std::min<size_t>(many, kMaxCandidates);
   std::ranges::partial_sort(minima, minima.begin() + static_cast<std::ptrdiff_t>(kept), {}, &Candidate::cost);
-  for (size_t i = 0; i < kept; ++i) frame.all[static_cast<size_t>(frame.count++)] = minima[i];
+  std::ranges::copy(minima.first(kept), frame.candidates.begin());
+  frame.count = static_cast<int>(kept);
 }
 
 // The cheapest way through the candidates; returns the index chosen in every frame (0 = unvoiced).
@@ -144,42 +144,108 @@ std::vector<int> cheapest_path(std::span<const FrameCandidates> frames) {
   return path;
 }
 
+// The frames of one window, measured where they are not remembered.
+class Measurement {
+ public:
+  Measurement(std::span<const float> voice, int64_t begin, F0Memory& memory)
+      : voice_(voice), memory_(memory), heard_(voice.size()) {
+    recall(begin);
+    for (size_t first = 0; first < fresh_.size();) {
+      if (!fresh_[first]) {
+        ++first;
+        continue;
+      }
+      size_t last = first;
+      while (last + 1 < fresh_.size() && fresh_[last + 1]) ++last;
+      hear(std::max<int64_t>(0, segment_begin(first) - kSettled),
+           std::min(segment_begin(last) + int64_t{kSegment}, std::ssize(voice_)));
+      for (size_t k = first; k <= last; ++k) measure(k);
+      first = last + 1;
+    }
+  }
+
+  std::span<const F0Memory::Frame> frames() const { return memory_.frames; }
+
+ private:
+  static int64_t segment_begin(size_t k) { return static_cast<int64_t>(k * kF0Hop + kF0Hop / 2) - kMiddle; }
+
+  // Frames that both windows heard wholly, and long enough after they began.
+  void recall(int64_t begin) {
+    const int64_t end = begin + std::ssize(voice_), count = std::ssize(voice_) / kF0Hop;
+    std::vector<F0Memory::Frame> frames(static_cast<size_t>(count));
+    fresh_.assign(static_cast<size_t>(count), true);
+    const int64_t shift = begin - memory_.begin, since = std::max(begin, memory_.begin) + kSettled;
+    for (int64_t k = 0; k < count && shift % kF0Hop == 0; ++k) {
+      const int64_t from = begin + segment_begin(static_cast<size_t>(k)), then = k + shift / kF0Hop;
+      if (from < since || from + kSegment > std::min(end, memory_.end)) continue;
+      if (then < 0 || then >= std::ssize(memory_.frames)) continue;
+      frames[static_cast<size_t>(k)] = memory_.frames[static_cast<size_t>(then)];
+      fresh_[static_cast<size_t>(k)] = false;
+    }
+    memory_ = {begin, end, std::move(frames)};
+  }
+  void hear(int64_t from, int64_t to) {
+    const auto part = [from, to](auto span) {
+      return span.subspan(static_cast<size_t>(from), static_cast<size_t>(to - from));
+    };
+    remove_rumble(part(voice_), part(std::span(heard_)));
+  }
+  std::span<const float> segment(size_t k) {
+    const int64_t begin = segment_begin(k);
+    if (begin >= 0 && begin + kSegment <= std::ssize(heard_))
+      return std::span(heard_).subspan(static_cast<size_t>(begin), kSegment);
+    for (int64_t i = 0; i < kSegment; ++i)
+      edge_[static_cast<size_t>(i)] =
+          begin + i >= 0 && begin + i < std::ssize(heard_) ? heard_[static_cast<size_t>(begin + i)] : 0.0f;
+    return edge_;
+  }
+  void measure(size_t k) {
+    F0Memory::Frame& frame = memory_.frames[k];
+    frame.rms_db = rms_db(voice_.subspan(k * kF0Hop, kF0Hop));
+    const auto heard = segment(k);
+    frame.level = std::max(rms_db(heard), rms_db(std::span(heard_).subspan(k * kF0Hop, kF0Hop)));
+    if (frame.level > kSilenceDb - kSilenceRangeDb) find_minima(difference_.of(heard), frame);
+  }
+
+  std::span<const float> voice_;
+  F0Memory& memory_;
+  std::vector<float> heard_;  // where it was heard anew
+  std::vector<bool> fresh_;
+  std::array<float, kSegment> edge_;
+  Difference difference_;
+};
+
 }  // namespace
 
 std::vector<F0Frame> track_f0(std::span<const float> voice) {
-  const size_t count = voice.size() / kF0Hop;
-  std::vector<F0Frame> frames(count);
-  const std::vector<float> heard = without_rumble(voice);
-  std::vector<float> segment(kSegment);
-  const auto cut_segment = [&](size_t k) {
-    const std::ptrdiff_t begin = static_cast<std::ptrdiff_t>(k * kF0Hop + kF0Hop / 2) - kMiddle;
-    for (std::ptrdiff_t i = 0; i < kSegment; ++i)
-      segment[static_cast<size_t>(i)] =
-          begin + i >= 0 && begin + i < std::ssize(heard) ? heard[static_cast<size_t>(begin + i)] : 0.0f;
-  };
-  std::vector<float> levels(count);
-  for (size_t k = 0; k < count; ++k) {
-    frames[k].rms_db = rms_db(voice.subspan(k * kF0Hop, kF0Hop));
-    cut_segment(k);
-    levels[k] = std::max(rms_db(segment), rms_db(std::span(heard).subspan(k * kF0Hop, kF0Hop)));
-  }
-  std::vector<float> sorted = levels;
+  F0Memory none;
+  return track_f0(voice, 0, none);
+}
+
+std::vector<F0Frame> track_f0(std::span<const float> voice, int64_t begin, F0Memory& memory) {
+  const Measurement measured(voice, begin, memory);
+  const auto heard = measured.frames();
+  const size_t count = heard.size();
+  std::vector<float> sorted(count);
+  std::ranges::transform(heard, sorted.begin(), &F0Memory::Frame::level);
   std::ranges::sort(sorted);
   const float soft = count > 0 ? sorted[nearest_rank(count, kLoud)] - kSoftDb : 0.0f;
 
   std::vector<FrameCandidates> candidates(count);
-  Difference difference;
   for (size_t k = 0; k < count; ++k) {
+    const float level = heard[k].level;
     const float silence =
-        std::clamp(std::max((kSilenceDb - levels[k]) / 15.0f, (soft - levels[k]) / kSoftRangeDb), 0.0f, 1.0f);
+        std::clamp(std::max((kSilenceDb - level) / kSilenceRangeDb, (soft - level) / kSoftRangeDb), 0.0f, 1.0f);
     candidates[k].all[0].cost = kUnvoiced * (1 - silence);
     candidates[k].count = 1;
     if (silence >= 1) continue;
-    cut_segment(k);
-    add_minima(difference.of(segment), candidates[k]);
+    std::copy_n(heard[k].candidates.begin(), heard[k].count, candidates[k].all.begin() + 1);
+    candidates[k].count += heard[k].count;
   }
   const std::vector<int> path = cheapest_path(candidates);
+  std::vector<F0Frame> frames(count);
   for (size_t k = 0; k < count; ++k) {
+    frames[k].rms_db = heard[k].rms_db;
     if (path[k] == 0) continue;
     const Candidate& chosen = candidates[k].all[static_cast<size_t>(path[k])];
     frames[k].hz = std::exp2(chosen.log2_hz);

@@ -47,6 +47,12 @@ struct Controls {
   std::shared_ptr<const Plan> score;
 };
 
+// What a model keeps of a room beside its plan, so as not to work it out twice; only the model that made it reads it.
+class RoomMemory {
+ public:
+  virtual ~RoomMemory() = default;
+};
+
 struct WindowRequest {
   // Voice, oldest first, that ends at voice_end; at most window_samples(). Shorter at the start of a song.
   std::span<const float> voice;
@@ -57,7 +63,8 @@ struct WindowRequest {
   // Notes that start before it have been played or are about to be: the model keeps those of `past` as they are and
   // writes its own from there on.
   int64_t known_end = 0;
-  const Plan* past = nullptr;  // the plan of this room's last window, or null
+  const Plan* past = nullptr;                // the plan of this room's last window, or null
+  std::shared_ptr<const RoomMemory> memory;  // of this room's last window, or null: the same result, later
   // Up to ten seconds of accompaniment as it was written before, ending at played_end (>= write_begin): the vocoder
   // continues its phases, the paper's form imposes it on its window.
   // Empty where there is none.
@@ -69,6 +76,7 @@ struct WindowRequest {
 struct WindowResult {
   std::vector<float> audio;  // write_end - write_begin samples
   Plan plan;                 // of the whole window: past notes that still matter, and new ones up to write_end
+  std::shared_ptr<const RoomMemory> memory;
   // Why this window could not be made (numbers that are none), for a person; empty: it could. Its neighbours in the
   // batch are whole.
   std::string error;

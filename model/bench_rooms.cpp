@@ -57,6 +57,7 @@ WindowRequest BenchRooms::request(size_t index) const {
   request.controls.seed = index + 1;
   if (first_) return request;
   request.past = &room.plan;
+  request.memory = room.memory;
   request.played = room.written;
   request.played_end = request.known_end + kCrossfade;
   return request;
@@ -66,6 +67,7 @@ WindowRequest BenchRooms::request(size_t index) const {
 void BenchRooms::remember(Room& room, WindowResult& result) {
   const std::vector<float>& audio = result.audio;
   std::swap(room.plan, result.plan);
+  room.memory = std::move(result.memory);
   if (!first_) room.written.resize(room.written.size() - static_cast<size_t>(kCrossfade));
   room.written.insert(room.written.end(), audio.begin() + kGrid, audio.begin() + kGrid + hop_ + kCrossfade);
   const int64_t surplus = std::ssize(room.written) - kPlayed;

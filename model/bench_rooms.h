@@ -29,6 +29,7 @@ class BenchRooms {
   struct Room {
     int64_t sung_from = 0;  // place in the tune where its song begins
     Plan plan;
+    std::shared_ptr<const RoomMemory> memory;
     std::vector<float> written;  // up to ten seconds, ends where the next window's played sound does
   };
   WindowRequest request(size_t index) const;

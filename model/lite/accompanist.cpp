@@ -47,10 +47,13 @@ void remember(Heard& heard, const Plan* past, int64_t voice_begin, int64_t voice
 
 }  // namespace
 
-Heard listen(const WindowRequest& request) {
-  const int64_t begin = request.voice_end - std::ssize(request.voice);
+Heard listen(const WindowRequest& request, LiteMemory& memory) {
+  // Frames lie where they lay in the window before.
+  const int64_t whole = request.voice_end - std::ssize(request.voice);
+  const int64_t begin = std::min(request.voice_end, (whole + dsp::kF0Hop - 1) / dsp::kF0Hop * dsp::kF0Hop);
+  const auto voice = request.voice.subspan(static_cast<size_t>(begin - whole));
   Heard heard;
-  const auto f0 = dsp::track_f0(request.voice);
+  const auto f0 = dsp::track_f0(voice, begin, memory.f0);
   constexpr float kFadeDb = 0.2f;  // a window: who comes back from a rest, or goes on softly, is heard again
   heard.singer_db = request.past ? request.past->singer_db - kFadeDb : dsp::kNobody;
   heard.melody = dsp::segment_melody(f0, begin, heard.singer_db);
@@ -72,7 +75,7 @@ Heard listen(const WindowRequest& request) {
     const Pulse& past = request.past->pulse;
     previous = {past.period, past.origin, past.confidence};
   }
-  const auto pulse = dsp::estimate_pulse(request.voice, heard.melody, begin, previous);
+  const auto pulse = dsp::estimate_pulse(voice, heard.melody, begin, previous);
   heard.pulse = {.period = pulse.period, .origin = pulse.origin, .confidence = pulse.confidence};
   return heard;
 }
@@ -200,9 +203,9 @@ torch::Tensor LiteAccompanist::render(std::span<const WindowRequest> requests, s
   return mel;
 }
 
-Plan LiteAccompanist::compose(const WindowRequest& request) {
+Plan LiteAccompanist::compose(const WindowRequest& request, LiteMemory& memory) {
   Stopwatch watch;
-  const Heard heard = listen(request);
+  const Heard heard = listen(request, memory);
   const int64_t voice_begin = request.voice_end - std::ssize(request.voice);
   const Pulse pulse = with_bars(semantic_.beat_net, {heard.melody, voice_begin, request.voice_end}, heard.pulse,
                                 request.past ? &request.past->pulse : nullptr, heard.given);
@@ -237,9 +240,14 @@ void LiteAccompanist::generate(std::span<const WindowRequest> requests, std::spa
   int64_t frames = 0;
   for (size_t i = 0; i < requests.size(); ++i) {
     const WindowRequest& request = requests[i];
-    results[i].plan = request.controls.score
-                          ? excerpt(*request.controls.score, request.write_begin - window_samples(), request.write_end)
-                          : compose(request);
+    if (request.controls.score) {
+      results[i].plan = excerpt(*request.controls.score, request.write_begin - window_samples(), request.write_end);
+    } else {
+      const auto* past = dynamic_cast<const LiteMemory*>(request.memory.get());
+      auto memory = past ? std::make_shared<LiteMemory>(*past) : std::make_shared<LiteMemory>();
+      results[i].plan = compose(request, *memory);
+      results[i].memory = std::move(memory);
+    }
     const Frames span = frames_of(request);
     first_frames.push_back(span.first);
     frames = std::max(frames, span.count);

@@ -3,6 +3,7 @@
 // rendered from the notes; refined by the EDM denoiser where the preset asks for it) -> samples (vocoder).
 //
 // Threads: as model/accompanist.h.
+#include "dsp/f0.h"
 #include "model/accompanist.h"
 #include "model/lite/semantic.h"
 #include "model/lite/vocoder.h"
@@ -22,7 +23,12 @@ struct Heard {
   Pulse pulse;
   bool given = false;  // the pulse, by a person: its beats stay where they are
 };
-Heard listen(const WindowRequest& request);
+// Of the room: frames that two windows hear are measured once.
+struct LiteMemory final : RoomMemory {
+  dsp::F0Memory f0;
+};
+// `memory` becomes this window's.
+Heard listen(const WindowRequest& request, LiteMemory& memory);
 
 class LiteAccompanist final : public Accompanist {
  public:
@@ -44,8 +50,8 @@ class LiteAccompanist final : public Accompanist {
     Instrument instrument;
     NoteRenderer renderer{NoteRendererImpl::kSmallChannels};
   };
-  void pack(Precision precision);              // for speed
-  Plan compose(const WindowRequest& request);  // what to play to what is heard
+  void pack(Precision precision);                                  // for speed
+  Plan compose(const WindowRequest& request, LiteMemory& memory);  // what to play to what is heard
   // mel [rooms][frames][100] of the rooms' plans, all of the same number of frames.
   torch::Tensor render_notes(std::span<const WindowResult> results, std::span<const int64_t> first_frames,
                              int64_t frames);

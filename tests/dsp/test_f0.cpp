@@ -112,6 +112,27 @@ TEST(F0, OverlappingWindowsAgree) {
   EXPECT_EQ(differ, 0);
 }
 
+// What the last window measured need not be measured again: the same bits, whatever the singer does.
+TEST(F0, ARememberedWindowGivesTheSameFrames) {
+  std::vector<SungNote> notes;
+  std::mt19937 random(4);
+  for (double t = 0; t < 14; t += 0.4)
+    if (t < 4 || t > 7) notes.push_back({t, 0.35, 50.0 + static_cast<double>(random() % 20)});
+  auto voice = test::sung(notes, 14, {.vibrato = 0.3, .slide_s = 0.05, .noise_db = -40});
+  for (size_t i = voice.size() / 2; i < voice.size(); ++i) voice[i] *= 0.01f;  // loud, then soft
+  F0Memory memory;
+  for (const int64_t begin : {0, 24000, 24000 * 2 + 240, 24000 * 3 + 100, 24000 * 3 + 340, 0}) {
+    const auto window = std::span(voice).subspan(static_cast<size_t>(begin), 240000);
+    const auto remembered = track_f0(window, begin, memory), anew = track_f0(window);
+    ASSERT_EQ(remembered.size(), anew.size());
+    for (size_t k = 0; k < anew.size(); ++k) {
+      ASSERT_EQ(remembered[k].hz, anew[k].hz) << "window at " << begin << ", frame " << k;
+      ASSERT_EQ(remembered[k].voicing, anew[k].voicing);
+      ASSERT_EQ(remembered[k].rms_db, anew[k].rms_db);
+    }
+  }
+}
+
 TEST(F0, ShortInputsGiveFewFrames) {
   EXPECT_TRUE(track_f0({}).empty());
   EXPECT_TRUE(track_f0(std::vector<float>(239)).empty());
