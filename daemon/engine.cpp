@@ -17,6 +17,7 @@ using namespace std::chrono_literals;
 constexpr Nanoseconds kPoll = 5ms;   // how often rooms are looked at; audio threads cannot wake anybody
 constexpr Nanoseconds kStuck = 10s;  // a step that takes so long does not come back
 constexpr Nanoseconds kErrorLogEvery = 60s;
+constexpr Nanoseconds kNoteEvery = 1s;
 constexpr int kWarmUpWindows = 4;  // the first pays for caches and is not counted
 
 Nanoseconds patience(const RoomSettings& settings) {
@@ -32,6 +33,7 @@ struct Engine::Seat {
 
   std::shared_ptr<Room> room;
   WindowMaker maker;                          // generation thread only
+  std::optional<Nanoseconds> deadline;        // of the window that is due; the same
   std::atomic<int64_t> waiting_since_ns{-1};  // a window has been due and not written since
 };
 
@@ -39,8 +41,11 @@ Engine::Engine(model::Accompanist& accompanist, Clock& clock, const EngineSettin
     : accompanist_(accompanist), clock_(clock), settings_(settings) {}
 Engine::~Engine() = default;
 
+int Engine::best_batch() const { return std::clamp(accompanist_.best_batch(), 1, settings_.max_batch); }
+
 void Engine::prepare() {
-  accompanist_.prepare(settings_.max_batch);
+  accompanist_.prepare(best_batch());
+  note_player();
   if (settings_.assumed_generation_s) return;
   const std::vector<float> voice = dsp::sung_tune(accompanist_.window_samples());
   const RoomSettings room;
@@ -109,6 +114,19 @@ void Engine::run(std::stop_token stop) {
 }
 
 int Engine::step() {
+  int made = 0;
+  for (auto left = std::ssize(seats());;) {
+    const auto due = find_due();
+    const auto count = std::min({std::ssize(due), left, static_cast<std::ptrdiff_t>(best_batch())});
+    if (count == 0) break;
+    made += generate(std::span(due).first(static_cast<size_t>(count)));
+    left -= count;
+  }
+  if (!noted_ || clock_.now() - *noted_ >= kNoteEvery) note_player();
+  return made;
+}
+
+std::vector<std::shared_ptr<Engine::Seat>> Engine::find_due() {
   const auto now = clock_.now();
   last_step_ns_ = now.count();
   const double expected_s = generation_s();
@@ -117,23 +135,32 @@ int Engine::step() {
     seat->maker.update(now, expected_s);
     if (seat->maker.due_since()) {
       if (seat->waiting_since_ns < 0) seat->waiting_since_ns = seat->maker.due_since()->count();
+      if (!seat->deadline) seat->deadline = now + seat->maker.time_left();
       due.push_back(std::move(seat));
-    } else if (seat->room->state().idle) {
-      seat->waiting_since_ns = -1;
+    } else {
+      seat->deadline.reset();
+      if (seat->room->state().idle) seat->waiting_since_ns = -1;
     }
   }
-  std::ranges::stable_sort(due, {}, [](const auto& seat) { return *seat->maker.due_since(); });
-  int made = 0;
-  for (size_t i = 0; i < due.size(); i += static_cast<size_t>(settings_.max_batch))
-    made += generate(std::span(due).subspan(i, std::min(due.size() - i, static_cast<size_t>(settings_.max_batch))));
-  return made;
+  std::ranges::stable_sort(due, {}, [](const auto& seat) { return *seat->deadline; });
+  return due;
+}
+
+// Another player takes another time: what the one before took says nothing any more.
+void Engine::note_player() {
+  noted_ = clock_.now();
+  auto device = accompanist_.device_status();
+  const std::scoped_lock lock(mutex_);
+  status_.device = std::move(device);
+  if (status_.preset != accompanist_.preset()) durations_ = latencies_ = {};
+  status_.preset = accompanist_.preset();
 }
 
 int Engine::generate(std::span<const std::shared_ptr<Seat>> due) {
   std::vector<model::WindowRequest> requests;
   for (const auto& seat : due) requests.push_back(seat->maker.request());
   std::vector<model::WindowResult> results(requests.size());
-  std::string batch_error, error;
+  std::string batch_error, error, failed_room;
   const auto begin = clock_.now();
   try {
     accompanist_.generate(requests, results);
@@ -142,12 +169,15 @@ int Engine::generate(std::span<const std::shared_ptr<Seat>> due) {
   } catch (const std::exception& exception) {
     batch_error = exception.what();
   }
+  if (accompanist_.preset() != status_.preset) note_player();
   int made = 0;
   for (size_t i = 0; i < due.size(); ++i) {
     Seat& seat = *due[i];
     const auto since = *seat.maker.due_since();
+    seat.deadline.reset();
     try {
       if (!batch_error.empty()) throw Error(batch_error);
+      if (!results[i].error.empty()) throw Error(results[i].error);
       const int64_t dropped = seat.room->state().dropped;
       seat.maker.accept(results[i]);
       seat.waiting_since_ns = -1;
@@ -158,6 +188,7 @@ int Engine::generate(std::span<const std::shared_ptr<Seat>> due) {
       status_.dropped += seat.room->state().dropped - dropped;
     } catch (const std::exception& exception) {
       error = exception.what();
+      failed_room = seat.room->name();
       seat.maker.failed();
       const std::scoped_lock lock(mutex_);
       ++status_.errors;
@@ -165,7 +196,7 @@ int Engine::generate(std::span<const std::shared_ptr<Seat>> due) {
   }
   if (!error.empty() && (!error_logged_ || clock_.now() - *error_logged_ > kErrorLogEvery)) {
     error_logged_ = clock_.now();
-    spdlog::error("a window of room \"{}\" failed: {}", due.front()->room->name(), error);
+    spdlog::error("a window of room \"{}\" failed: {}", failed_room, error);
   }
   return made;
 }
@@ -185,6 +216,11 @@ EngineStatus Engine::status() const {
   status.generate_p95_ms = durations_.percentile(0.95) * 1000;
   status.generate_p99_ms = durations_.percentile(0.99) * 1000;
   return status;
+}
+
+std::string notice_of(const EngineStatus& status) {
+  if (status.device.fallback.empty()) return {};
+  return "preset " + status.preset + " plays on the CPU: " + status.device.fallback;
 }
 
 Health Engine::healthy() const {

@@ -2,10 +2,15 @@
 // Makes the accompaniment of every room: collects the rooms whose next window is due, has the model write them as one
 // batch, and joins the slices to the rooms' timelines.
 //
+// A batch is whoever is due now, the nearest deadline first, and no more than are soonest ready together
+// (Accompanist::best_batch()); nobody waits for it to fill. After each the rooms are looked at again. A deadline, once
+// told, stays: so even where the model is too slow for all, each room has its turn.
+//
 // Threads: run() or step() on one thread, the generation thread; all else on any thread.
 // Real-time: no. It never makes an audio callback wait: a late window is dropped and the timeline plays its reserve.
 // Repeatable: with a clock that the voice drives and an assumed generation time, the same voice gives the same bytes.
-// Errors: a model that throws costs its rooms that window (counted, logged once a minute) and nothing else.
+// Errors: a window that fails costs its room that window, a model that throws all rooms of the batch theirs (counted,
+// logged once a minute), and nothing else. Devices that fail: standby.h.
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -27,7 +32,7 @@ namespace fastsag::daemon {
 class WindowMaker;
 
 struct EngineSettings {
-  int max_batch = 4;  // windows of one generate()
+  int max_batch = 4;  // windows of one generate(), at most
   int max_rooms = 8;
   // In place of measured times, so that a run can be repeated bit for bit.
   std::optional<double> assumed_generation_s;
@@ -37,7 +42,12 @@ struct EngineStatus {
   int64_t windows = 0, dropped = 0, errors = 0;
   double generate_p50_ms = 0, generate_p95_ms = 0, generate_p99_ms = 0;  // of generate(), the last 256 times
   int rooms = 0;
+  std::string preset;  // that plays
+  model::DeviceStatus device;
 };
+
+// For a person: what is not as it was asked for, though it plays; empty: all is.
+std::string notice_of(const EngineStatus& status);
 
 struct Health {
   bool ok = true;
@@ -60,7 +70,7 @@ class Engine {
 
   // Until asked to stop.
   void run(std::stop_token stop);
-  // Everything that is due now; the number of windows made.
+  // Everything that is due now, each room once; the number of windows made.
   int step();
 
   EngineStatus status() const;
@@ -74,6 +84,9 @@ class Engine {
   struct Seat;  // a room and what the generation thread keeps of it
 
   std::vector<std::shared_ptr<Seat>> seats() const;
+  int best_batch() const;
+  std::vector<std::shared_ptr<Seat>> find_due();  // the nearest deadline first
+  void note_player();
   int generate(std::span<const std::shared_ptr<Seat>> due);
   double generation_s() const;
 
@@ -88,6 +101,7 @@ class Engine {
   EngineStatus status_;
 
   std::atomic<int64_t> last_step_ns_{-1};
+  std::optional<Nanoseconds> noted_;  // when device_status() was asked last
   std::optional<Nanoseconds> error_logged_;
 };
 

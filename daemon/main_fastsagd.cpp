@@ -15,6 +15,7 @@
 #include "daemon/engine.h"
 #include "daemon/midi.h"
 #include "daemon/service.h"
+#include "daemon/standby.h"
 #include "daemon/ws_server.h"
 #include "dsp/error.h"
 #include "model/accompanist.h"
@@ -29,6 +30,16 @@ model::AccompanistOptions model_options(const ModelConfig& config) {
       .preset = config.preset, .device = config.device, .preset_dir = config.preset_dir, .threads = config.threads};
   if (config.steps > 0) options.steps = config.steps;
   return options;
+}
+
+// On an accelerator the CPU stands by.
+std::unique_ptr<model::Accompanist> load_player(const ModelConfig& config, Clock& clock, Standby*& standby) {
+  const auto load = [options = model_options(config)] { return model::load_accompanist(options); };
+  if (config.device == "cpu") return load();
+  const model::AccompanistOptions lite{.preset_dir = config.preset_dir, .threads = config.threads};
+  auto player = std::make_unique<Standby>(load, model::load_accompanist(lite), clock);
+  standby = player.get();
+  return player;
 }
 
 // The network server, the sound card and MIDI, as configured: each makes its Service here.
@@ -91,15 +102,15 @@ void reload(const std::string& file, std::span<const std::string> overrides, Con
 
 int run(const std::string& file, std::span<const std::string> overrides, Config config) {
   const sigset_t signals = block_signals();
-  const auto accompanist = model::load_accompanist(model_options(config.model));
+  SystemClock clock;
+  Standby* standby = nullptr;
+  const auto accompanist = load_player(config.model, clock, standby);
   model::check_style(*accompanist, config.model.style);
   const ModelConfig& asked = config.model;
   if (const ModelConfig usual; !accompanist->has_plan() && (asked.temperature != usual.temperature ||
                                                             asked.density != usual.density || asked.key || asked.chart))
     spdlog::warn("preset {} {}", accompanist->preset(), model::kNeedsPlan);
-  SystemClock clock;
-  Engine engine(*accompanist, clock,
-                {.max_batch = std::min(4, config.engine.max_rooms), .max_rooms = config.engine.max_rooms});
+  Engine engine(*accompanist, clock, {.max_batch = config.engine.max_rooms, .max_rooms = config.engine.max_rooms});
   engine.prepare();
   std::jthread generation([&engine](std::stop_token stop) { engine.run(stop); });
 
@@ -114,6 +125,7 @@ int run(const std::string& file, std::span<const std::string> overrides, Config 
       const int signal = sigtimedwait(&signals, nullptr, &patience);
       if (signal == SIGHUP) reload(file, overrides, config, engine, services);
       if (signal == SIGTERM || signal == SIGINT) running = false;
+      if (standby) standby->tend();
       const Health health = engine.healthy();
       if (healthy && !health.ok) spdlog::error("not healthy: {}", health.reason);
       if (!healthy && health.ok) spdlog::info("healthy again");

@@ -8,10 +8,9 @@
 
 namespace fastsag::daemon {
 
-WsRoom::WsRoom(std::shared_ptr<Room> engine_room, double hop_seconds, std::string preset_name, bool is_ours)
+WsRoom::WsRoom(std::shared_ptr<Room> engine_room, double hop_seconds, bool is_ours)
     : room(std::move(engine_room)),
       hop_s(hop_seconds),
-      preset(std::move(preset_name)),
       ours(is_ours),
       commands(room->command_port()),
       output(room->open_output({.ahead = std::llround(kAheadS * room->settings().sample_rate)})),
@@ -86,19 +85,24 @@ protocol::Hello WsRoom::hello() const {
           .style = std::string(model::name_of(room->status().style))};
 }
 
-protocol::Status WsRoom::status(double generate_p95_ms) const {
+protocol::Status WsRoom::status(const EngineStatus& engine) const {
   const RoomStatus now = room->status();
   protocol::Status status{.mode = now.mode,
                           .lead_ms = now.lead_ms,
                           .delay_ms = now.delay_ms,
-                          .generate_p95_ms = generate_p95_ms,
+                          .generate_p95_ms = engine.generate_p95_ms,
                           .windows = now.windows,
                           .stale = now.stale,
                           .gaps = now.gaps,
                           .dropped = now.dropped,
                           .level_db = now.voice_level_db,
                           .accompaniment_level_db = now.level_db,
-                          .voice_sample = now.voice_head};
+                          .voice_sample = now.voice_head,
+                          .preset = engine.preset,
+                          .device = engine.device.device,
+                          .eager = engine.device.eager,
+                          .fallbacks = engine.device.fallbacks,
+                          .notice = notice_of(engine)};
   for (const auto& [id, session] : sessions) {
     status.lost_frames += session->lost_frames;
     status.listeners += session->role == Role::listener;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/engine.h"
 #include "daemon/room.h"
 #include "daemon/ws_session.h"
 #include "protocol/message.h"
@@ -19,12 +20,13 @@ struct WsRoom {
   static constexpr double kAheadS = 0.4;
   static constexpr int kFrameMs = 20;
 
-  WsRoom(std::shared_ptr<Room> engine_room, double hop_seconds, std::string preset_name, bool is_ours);
+  WsRoom(std::shared_ptr<Room> engine_room, double hop_seconds, bool is_ours);
 
   std::shared_ptr<Room> room;
   double hop_s;
+  // Of who plays now; the server keeps them true.
   std::string preset;
-  std::vector<std::string> styles;  // that the model can play
+  std::vector<std::string> styles;  // that it can play
   bool has_plan = true;             // that key, chart, temperature and density steer
   bool ours;  // else the stage's: its singer stands at the sound card, and it is not ours to close
   CommandPort commands;
@@ -44,7 +46,7 @@ struct WsRoom {
   void send_all(Transport& transport, const std::string& text) const;
 
   protocol::Hello hello() const;
-  protocol::Status status(double generate_p95_ms) const;
+  protocol::Status status(const EngineStatus& engine) const;
   protocol::PlanMessage plan_message(const model::Plan& plan) const;
 
  private:

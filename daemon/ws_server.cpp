@@ -6,6 +6,7 @@
 #include <cmath>
 #include <thread>
 
+#include "daemon/metrics.h"
 #include "daemon/static_files.h"
 #include "daemon/transport.h"
 #include "daemon/ws_room.h"
@@ -75,7 +76,14 @@ class WsServer::Hall {
       return {405, "text/plain", "only GET is answered here\n", {}};
     if (request.path == "/healthz") {
       const Health health = engine_.healthy();
-      return {health.ok ? 200 : 503, "text/plain; charset=utf-8", health.ok ? "ok\n" : health.reason + "\n", {}};
+      if (!health.ok) return {503, "text/plain; charset=utf-8", health.reason + "\n", {}};
+      const std::string notice = notice_of(engine_.status());
+      return {200, "text/plain; charset=utf-8", notice.empty() ? "ok\n" : "ok\n" + notice + "\n", {}};
+    }
+    if (request.path == "/metrics") {
+      if (!authorised(request, config_.server.token))
+        return {401, "text/plain; charset=utf-8", "a token is asked for\n", {}};
+      return {200, "text/plain; version=0.0.4; charset=utf-8", metrics_text(engine_.status(), engine_.healthy()), {}};
     }
     return files_.get(request.path);
   }
@@ -129,9 +137,8 @@ class WsServer::Hall {
       RoomSettings settings = room_settings(config_);
       settings.sample_rate = RoomSettings{}.sample_rate;  // the sound card's is its own affair
       auto room = engine_.open_room(name, settings);
-      entry = std::make_shared<WsRoom>(std::move(room), config_.engine.hop_s, config_.model.preset, ours);
-      entry->styles = engine_.styles();
-      entry->has_plan = engine_.has_plan();
+      entry = std::make_shared<WsRoom>(std::move(room), config_.engine.hop_s, ours);
+      tell_player(*entry);
     } catch (...) {
       rooms_.erase(name);
       throw;
@@ -143,6 +150,12 @@ class WsServer::Hall {
       });
     });
     return entry;
+  }
+
+  void tell_player(WsRoom& room) const {
+    room.preset = engine_.status().preset;
+    room.styles = engine_.styles();
+    room.has_plan = engine_.has_plan();
   }
 
   void refuse(ConnectionId id, const protocol::Fault& why) {
@@ -238,8 +251,11 @@ class WsServer::Hall {
   }
 
   void tell_status() {
-    const double p95 = engine_.status().generate_p95_ms;
-    for (const auto& [name, room] : rooms_) room->send_all(*transport_, protocol::to_json(room->status(p95)));
+    const EngineStatus status = engine_.status();
+    for (const auto& [name, room] : rooms_) {
+      tell_player(*room);
+      room->send_all(*transport_, protocol::to_json(room->status(status)));
+    }
     std::erase_if(rooms_, [this](const auto& entry) {
       const WsRoom& room = *entry.second;
       const bool over = room.sessions.empty() && SteadyClock::now() - room.empty_since > kResume;

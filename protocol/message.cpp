@@ -165,8 +165,13 @@ std::string to_json(const Status& status) {
               {"level_db", tidy(status.level_db)},
               {"accompaniment_level_db", tidy(status.accompaniment_level_db)},
               {"listeners", status.listeners},
-              {"voice_sample", status.voice_sample}}
-      .dump();
+              {"voice_sample", status.voice_sample},
+              {"preset", status.preset},
+              {"device", status.device},
+              {"eager", status.eager},
+              {"fallbacks", status.fallbacks},
+              {"notice", status.notice}}
+      .dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 std::string to_json(const PlanMessage& plan) {

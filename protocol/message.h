@@ -73,6 +73,11 @@ struct Status {
   double level_db = -120, accompaniment_level_db = -120;
   int listeners = 0;
   int64_t voice_sample = 0;  // end of the voice heard so far
+  // Who plays where: batches that ran without CUDA graphs, times that the device failed; for a person, what is not as
+  // it was asked for, "" where all is.
+  std::string preset, device = "cpu";
+  int64_t eager = 0, fallbacks = 0;
+  std::string notice;
 };
 struct PlanChord {
   int64_t from_sample = 0;

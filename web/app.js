@@ -21,6 +21,7 @@ const settings = {
   style: query.get('style'), // null: as the server is set
 };
 
+const hint = $('hint').textContent;
 let hello = null, status = null, plan = null, audio = null;
 const picture = new Picture($('picture'));
 const connection = new Connection({ ...settings, role: 'singer' });
@@ -145,7 +146,11 @@ connection.addEventListener('hello', ({ detail }) => {
   if (audio) begin();
   tell();
 });
-connection.addEventListener('status', ({ detail }) => { status = detail; steer(); });
+connection.addEventListener('status', ({ detail }) => {
+  status = detail;
+  $('hint').textContent = detail.notice ? `It goes on, but ${detail.notice}` : hint;
+  steer();
+});
 connection.addEventListener('plan', ({ detail }) => {
   plan = detail;
   const rate = hello.sample_rate;

@@ -7,8 +7,8 @@
 
 namespace fastsag::test {
 
-float FakeAccompanist::tone(int64_t position) {
-  const auto cycle = static_cast<float>(position * 440 % model::kSampleRate) / model::kSampleRate;
+float FakeAccompanist::tone(int64_t position, int hertz) {
+  const auto cycle = static_cast<float>(position * hertz % model::kSampleRate) / model::kSampleRate;
   return 0.25f * std::sin(2 * std::numbers::pi_v<float> * cycle);
 }
 
@@ -18,19 +18,27 @@ std::vector<FakeAccompanist::Seen> FakeAccompanist::seen() const {
 }
 
 void FakeAccompanist::generate(std::span<const model::WindowRequest> requests, std::span<model::WindowResult> results) {
+  const auto at = clock_ ? clock_->now() : daemon::Nanoseconds(0);
   if (on_generate) on_generate();
-  if (clock_ && duration_ns_ > 0) clock_->advance(daemon::Nanoseconds(duration_ns_));
+  const int64_t duration_ns = duration_ns_ + window_ns_ * std::ssize(requests);
+  if (clock_ && duration_ns > 0) clock_->advance(daemon::Nanoseconds(duration_ns));
+  if (lost_) throw model::DeviceError("the fake device is lost");
   if (fails_) throw Error("the fake model was told to fail");
   if (std::ssize(requests) > max_batch_) throw Error("more windows than prepare() was told");
   for (size_t i = 0; i < requests.size(); ++i) {
     const auto& request = requests[i];
     const int64_t voice_begin = request.voice_end - std::ssize(request.voice);
     auto& result = results[i];
+    if (request.controls.seed == refused_) {
+      result.error = "the fake model was told to refuse this room";
+      continue;
+    }
     for (int64_t p = request.write_begin; p < request.write_end; ++p) {
       const bool heard = p >= voice_begin && p < request.voice_end;
       const float echo = heard ? request.voice[static_cast<size_t>(p - voice_begin)] : 0.0f;
-      result.audio.push_back(sound_ == Sound::tone ? tone(p) : echo);
+      result.audio.push_back(sound_ == Sound::tone ? tone(p) : sound_ == Sound::low ? -tone(p, 220) : echo);
     }
+    if (request.controls.seed == poisoned_) result.audio[result.audio.size() / 2] = std::nanf("");
     // A note a second, those of the past kept, as the contract wants it.
     if (request.past)
       for (const auto& note : request.past->notes)
@@ -49,7 +57,8 @@ void FakeAccompanist::generate(std::span<const model::WindowRequest> requests, s
                      {request.played.begin(), request.played.end()},
                      request.past ? request.past->notes.size() : 0,
                      requests.size(),
-                     request.controls});
+                     request.controls,
+                     at});
   }
 }
 
