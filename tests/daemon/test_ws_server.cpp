@@ -277,6 +277,45 @@ TEST_F(WsServerTest, ServesThePageIsolatedAndNothingElse) {
     EXPECT_EQ(test::http_get(server_->port(), path).status, 404) << path;
 }
 
+TEST_F(WsServerTest, SaysWhoPlaysWhereAndWhatFailed) {
+  model_.be("lite", 1);
+  model_.tell({.graphs = {{1, 1000}, {8, 2000}},
+               .replayed = 40,
+               .eager = 3,
+               .why_eager = "said \"no\"\n",
+               .fallback = "the device is lost",
+               .fallbacks = 2,
+               .returns = 1});
+  start();
+  WsClient client(url());
+  EXPECT_EQ(json::parse(client.wait_type("hello"))["preset"], "lite");
+  const json status = json::parse(client.wait_type("status"));
+  EXPECT_EQ(status["preset"], "lite");
+  EXPECT_EQ(status["device"], "cpu");
+  EXPECT_EQ(status["eager"], 3);
+  EXPECT_EQ(status["fallbacks"], 2);
+  EXPECT_EQ(status["notice"], "preset lite plays on the CPU: the device is lost");
+  const auto health = test::http_get(server_->port(), "/healthz");
+  EXPECT_EQ(health.status, 200) << "it plays";
+  EXPECT_EQ(health.body, "ok\npreset lite plays on the CPU: the device is lost\n");
+  const auto metrics = test::http_get(server_->port(), "/metrics");
+  EXPECT_EQ(metrics.status, 200);
+  EXPECT_NE(metrics.headers.find("text/plain; version=0.0.4"), std::string::npos);
+  for (const char* line :
+       {"fastsag_healthy 1", "fastsag_rooms 1", "fastsag_playing{preset=\"lite\",device=\"cpu\"} 1",
+        "fastsag_fallbacks_total 2", "fastsag_returns_total 1", "fastsag_batches_total{how=\"replayed\"} 40",
+        "fastsag_batches_total{how=\"eager\"} 3", "fastsag_graph_bytes{rooms=\"8\"} 2000",
+        "fastsag_eager{why=\"said \\\"no\\\"\\n\"} 1", "fastsag_fallback{why=\"the device is lost\"} 1"})
+    EXPECT_NE(metrics.body.find(std::string(line) + "\n"), std::string::npos) << line << " in\n" << metrics.body;
+}
+
+TEST_F(WsServerTest, FiguresAreForWhoHasTheToken) {
+  Config config;
+  config.server.token = "secret";
+  start(config);
+  EXPECT_EQ(test::http_get(server_->port(), "/metrics").status, 401);
+}
+
 TEST_F(WsServerTest, AClientThatStopsReadingLosesItsOwnFramesOnly) {
   start();
   WsClient singer(url("?room=a")), sleeper(url("?room=a&role=listener"));

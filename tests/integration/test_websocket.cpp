@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -32,8 +33,10 @@ constexpr int kRate = 48000;
 constexpr int64_t kBlock = 960;
 constexpr double kSettled_s = 5;  // from here on everything counts
 
-std::vector<float> song() {
-  const auto recording = test::shared("data/singing/vocadito_1.flac");
+// Another recording for each number.
+std::vector<float> song(int number) {
+  const auto recording = test::shared("data/singing/vocadito_" +
+                                      std::to_string(std::array{1, 10, 14}[static_cast<size_t>(number % 3)]) + ".flac");
   if (std::filesystem::exists(recording)) {
     const auto audio = test::read_audio(recording);
     return dsp::resample(audio.mono, audio.sample_rate, kRate);
@@ -51,7 +54,7 @@ struct Heard {
 // The singer: `begin` is the moment of song position 0.
 class Singer {
  public:
-  Singer(const std::string& url, const std::string& mode) : client_(url), song_(song()) {
+  Singer(const std::string& url, const std::string& mode, int number = 0) : client_(url), song_(song(number)) {
     client_.wait_type("hello");
     client_.send_text(json{{"type", "start"}, {"codec", "pcm_s16"}, {"sample_rate", kRate}, {"mode", mode}}.dump());
   }
@@ -112,16 +115,24 @@ double percentile(std::vector<double> values, double share) {
   return values.empty() ? 1e9 : values[static_cast<size_t>(share * static_cast<double>(values.size() - 1))];
 }
 
+const std::filesystem::path kProgram = std::filesystem::path(FASTSAG_BIN) / "fastsagd";
+
+// Where its WebSockets are; empty where it does not say.
+std::string address_of(test::Program& fastsagd) {
+  std::smatch address;
+  fastsagd.wait_said("http://", 60s);
+  const std::string said = fastsagd.said();
+  return std::regex_search(said, address, std::regex("http://([0-9.]+:[0-9]+)")) ? "ws://" + address[1].str() + "/ws"
+                                                                                 : "";
+}
+
 void sing(const std::string& mode, const std::string& preset = "lite") {
   test::Scratch scratch;
-  const auto program = std::filesystem::path(FASTSAG_BIN) / "fastsagd";
-  if (!std::filesystem::exists(program)) GTEST_SKIP() << "fastsagd is not built";
-  test::Program fastsagd(program, {"--set", "server.port=0", "--preset", preset}, scratch / "log");
-  ASSERT_TRUE(fastsagd.wait_said("http://", 60s)) << fastsagd.said();
-  std::smatch address;
-  const std::string said = fastsagd.said();
-  ASSERT_TRUE(std::regex_search(said, address, std::regex("http://([0-9.]+:[0-9]+)")));
-  Singer singer("ws://" + address[1].str() + "/ws?room=soak", mode);
+  if (!std::filesystem::exists(kProgram)) GTEST_SKIP() << "fastsagd is not built";
+  test::Program fastsagd(kProgram, {"--set", "server.port=0", "--preset", preset}, scratch / "log");
+  const std::string address = address_of(fastsagd);
+  ASSERT_FALSE(address.empty()) << fastsagd.said();
+  Singer singer(address + "?room=soak", mode);
   singer.sing(soak_s() + kSettled_s);
   fastsagd.signal(SIGTERM);
   EXPECT_EQ(fastsagd.wait(10s), 0) << fastsagd.said();
@@ -157,6 +168,53 @@ void sing(const std::string& mode, const std::string& preset = "lite") {
 
 TEST(WebSocket, PlaysDelayedInTime) { sing("delayed"); }
 TEST(WebSocket, PlaysLiveBeforeItsMoment) { sing("live"); }
+// A venue: each booth has its own voice and began when it liked. How steadily frames arrive tells whether the network
+// waits for the model.
+TEST(WebSocket, RoomsShareTheModel) {
+  if (!std::filesystem::exists(kProgram)) GTEST_SKIP() << "fastsagd is not built";
+  const int rooms = test::soak_rooms();
+  const char* threads = std::getenv("FASTSAG_SOAK_THREADS");
+  std::vector<std::string> arguments = {"--set", "server.port=0", "--set", "engine.max_rooms=" + std::to_string(rooms)};
+  if (threads) arguments.insert(arguments.end(), {"--set", "model.threads=" + std::string(threads)});
+  test::Scratch scratch;
+  test::Program fastsagd(kProgram, arguments, scratch / "log");
+  const std::string address = address_of(fastsagd);
+  ASSERT_FALSE(address.empty()) << fastsagd.said();
+  std::vector<std::unique_ptr<Singer>> singers;
+  for (int i = 0; i < rooms; ++i)
+    singers.push_back(std::make_unique<Singer>(address + "?room=booth-" + std::to_string(i), "delayed", i));
+  {
+    std::vector<std::jthread> throats;
+    for (int i = 0; i < rooms; ++i)
+      throats.emplace_back([&, i] {
+        std::this_thread::sleep_for(1s * i / rooms);  // windows are due at different moments
+        singers[static_cast<size_t>(i)]->sing(soak_s() + kSettled_s);
+      });
+  }
+  fastsagd.signal(SIGTERM);
+  EXPECT_EQ(fastsagd.wait(10s), 0) << fastsagd.said();
+  double windows = 0, stale = 0;
+  for (int i = 0; i < rooms; ++i) {
+    const Heard& heard = singers[static_cast<size_t>(i)]->heard();
+    const json& status = singers[static_cast<size_t>(i)]->status();
+    const double median = percentile(heard.late_s, .5);
+    std::printf(
+        "room %d of %d, %.0f s: windows %lld, stale %lld, gaps %lld, dropped %lld, lost frames %lld; batch p95 %.0f "
+        "ms; "
+        "arrival after the voice: median %.3f s, from there p99 %+.1f ms, worst %+.1f ms\n",
+        i, rooms, soak_s(), status["windows"].get<long long>(), status["stale"].get<long long>(),
+        status["gaps"].get<long long>(), status["dropped"].get<long long>(), status["lost_frames"].get<long long>(),
+        status["generate_p95_ms"].get<double>(), median, 1000 * (percentile(heard.late_s, .99) - median),
+        1000 * (percentile(heard.late_s, 1) - median));
+    EXPECT_EQ(heard.breaks, 0) << i;
+    EXPECT_EQ(status["gaps"], 0) << i;
+    EXPECT_GE(status["windows"].get<double>(), soak_s() - 2) << i << ": a window a second";
+    windows += status["windows"].get<double>();
+    stale += status["stale"].get<double>();
+  }
+  EXPECT_LT(stale, std::max(1.0, .01 * windows));
+}
+
 // The paper's form, live: what was played is imposed while it samples.
 TEST(WebSocket, ThePapersFormPlaysDelayed) { sing("delayed", "small"); }
 TEST(WebSocket, ThePapersFormPlaysLive) { sing("live", "small"); }

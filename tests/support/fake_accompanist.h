@@ -43,6 +43,7 @@ class FakeAccompanist final : public model::Accompanist {
     best_batch_ = best_batch;
   }
   void plan_less(bool is) { has_plan_ = !is; }
+  void tell(model::DeviceStatus status) { status_ = std::move(status); }  // before it is used
   // Called on the generation thread, before anything else.
   std::function<void()> on_generate;
   std::vector<Seen> seen() const;
@@ -54,6 +55,7 @@ class FakeAccompanist final : public model::Accompanist {
   int64_t window_samples() const override { return 10 * model::kSampleRate; }
   std::string_view preset() const override { return preset_; }
   int best_batch() const override { return best_batch_; }
+  model::DeviceStatus device_status() const override { return status_; }
   bool has_plan() const override { return has_plan_; }
   bool can_play(model::Ensemble style) const override { return style != model::Ensemble::strings; }
 
@@ -65,6 +67,7 @@ class FakeAccompanist final : public model::Accompanist {
   std::atomic<uint64_t> poisoned_{~uint64_t{0}}, refused_{~uint64_t{0}};
   std::string preset_ = "fake";
   int best_batch_ = 64;
+  model::DeviceStatus status_;
   int max_batch_ = 0;
   model::Timing timing_;
   mutable std::mutex mutex_;
