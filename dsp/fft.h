@@ -28,4 +28,13 @@ class Fft {
   std::unique_ptr<Plans> plans_;
 };
 
+// Many transforms of one size at a time, which another library may do faster: [count][size] samples and [count][bins]
+// values, scaled as Fft's. One thread an object.
+class FftBatch {
+ public:
+  virtual ~FftBatch() = default;
+  virtual void forward(std::span<const float> time, std::span<std::complex<float>> spectra) = 0;
+  virtual void inverse(std::span<const std::complex<float>> spectra, std::span<float> time) = 0;
+};
+
 }  // namespace fastsag::dsp

@@ -252,7 +252,7 @@ std::vector<float> synthesize(std::span<const float> given_magnitude, int64_t fi
   const int frames = static_cast<int>(given_magnitude.size()) / kBins;
   assert(std::ssize(given_magnitude) == frames * kBins);
   if (frames == 0) return {};
-  Stft stft(kFft, kHop);
+  Stft stft(kFft, kHop, options.fft);
   std::vector<float> wave(stft.samples(frames));
   const int64_t begin = first_frame * kHop - kMelPad;
   const Known known = known_part(past, begin, begin + std::ssize(wave), stft);

@@ -10,11 +10,14 @@
 #include <span>
 #include <vector>
 
+#include "dsp/fft.h"
+
 namespace fastsag::dsp {
 
 struct PhaseOptions {
   int griffin_lim = 4;
   float momentum = 0.99f;
+  FftBatch* fft = nullptr;  // of 1024 samples; null: kissfft
 };
 
 // Sound that has been played already: the samples at [end - samples.size(), end).

@@ -19,7 +19,8 @@ std::vector<float> periodic_hann(int size);
 
 class Stft {
  public:
-  Stft(int fft_size, int hop);
+  // Transforms by `batch`, where there is one, or by kissfft.
+  Stft(int fft_size, int hop, FftBatch* batch = nullptr);
 
   int fft_size() const { return fft_.size(); }
   int hop() const { return hop_; }
@@ -45,9 +46,10 @@ class Stft {
 
   Fft fft_;
   int hop_;
+  FftBatch* batch_;
   std::vector<float> window_;
-  std::vector<float> frame_;
-  std::vector<float> cover_;  // what `inverse` divides by, kept because it is mostly called with one size
+  std::vector<float> frames_;  // kBatch of them, windowed
+  std::vector<float> cover_;   // what `inverse` divides by, kept because it is mostly called with one size
 };
 
 }  // namespace fastsag::dsp

@@ -6,10 +6,12 @@
 
 #include "dsp/error.h"
 #include "dsp/f0.h"
+#include "dsp/mel.h"
 #include "dsp/pulse.h"
 #include "dsp/tune.h"
 #include "model/checkpoint.h"
 #include "model/edm.h"
+#include "model/fft_batch.h"
 #include "model/frame_noise.h"
 #include "model/lite/arranger.h"
 #include "model/lite/bars.h"
@@ -182,6 +184,8 @@ torch::Tensor LiteAccompanist::render(std::span<const WindowRequest> requests, s
   EdmOptions edm = lite_edm_options();
   edm.sigma_max = preset_.denoiser.sigma_max;
   for (Finish* finish : {&piano_, &band_}) {
+    edm.steps = finish == &band_ ? preset_.denoiser.band_steps : preset_.denoiser.steps;
+    if (edm.steps == 0 || finish->denoiser.is_empty()) continue;
     std::vector<torch::Tensor> mus, noise;
     std::vector<int64_t> rooms;
     for (size_t i = 0; i < requests.size(); ++i) {
@@ -190,8 +194,7 @@ torch::Tensor LiteAccompanist::render(std::span<const WindowRequest> requests, s
       mus.push_back(mel[rooms.back()]);
       noise.push_back(frame_noise(requests[i].controls.seed, first_frames[i], frames));
     }
-    edm.steps = finish == &band_ ? preset_.denoiser.band_steps : preset_.denoiser.steps;
-    if (rooms.empty() || edm.steps == 0 || finish->denoiser.is_empty()) continue;
+    if (rooms.empty()) continue;
     const auto network = [finish](const torch::Tensor& x, const torch::Tensor& mask, const torch::Tensor& mu,
                                   const torch::Tensor& c_noise) {
       return finish->denoiser->forward(x, mask, mu, c_noise);
@@ -253,6 +256,7 @@ void LiteAccompanist::generate(std::span<const WindowRequest> requests, std::spa
     frames = std::max(frames, span.count);
   }
   const torch::Tensor mel = render(requests, results, first_frames, frames);
+  TorchFftBatch fft(dsp::kMelFft);
   for (size_t i = 0; i < requests.size(); ++i) {
     const WindowRequest& request = requests[i];
     Stopwatch watch;
@@ -260,7 +264,7 @@ void LiteAccompanist::generate(std::span<const WindowRequest> requests, std::spa
       results[i].audio.assign(static_cast<size_t>(request.write_end - request.write_begin), 0.0f);
     else
       results[i].audio =
-          LiteVocoder(finish_of(request).magnitude_net, {.griffin_lim = preset_.vocoder.griffin_lim})
+          LiteVocoder(finish_of(request).magnitude_net, {.griffin_lim = preset_.vocoder.griffin_lim, .fft = &fft})
               .synthesize(mel[static_cast<int64_t>(i)], first_frames[i], request.write_begin, request.write_end,
                           {request.played, request.played_end}, results[i].plan.notes);
     watch.lap(timing_.vocoder);

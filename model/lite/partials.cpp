@@ -19,6 +19,7 @@ constexpr int64_t kBins = dsp::kMelBins, kHop = dsp::kMelHop, kFft = dsp::kMelFf
 constexpr double kTurn = 2 * std::numbers::pi;
 constexpr double kHighestHz = 5000;  // above, a band holds so many partials that their phases are noise
 constexpr int kMostPartials = 40;
+constexpr double kLeast = 1e-3;  // of the power in its bin: a partial that has less is not heard there
 constexpr int64_t kRing = 3 * kSampleRate / 10;  // samples that a released string is heard on
 
 struct Partial {
@@ -73,8 +74,8 @@ std::vector<float> gains_of(std::span<const Partial> partials, std::span<const f
         power[near] += levels[i] * levels[i];
     }
     for (size_t i = 0; i < count; ++i) {
-      if (levels[i] <= 0) continue;
       const size_t bin = bin_of(partials[i]);
+      if (levels[i] * levels[i] <= kLeast * power[bin]) continue;
       const double amplitude = static_cast<double>(magnitude[frame * kBins + bin]) / (kFft / 4);  // of a lone tone
       gains[frame * count + i] = static_cast<float>(amplitude * levels[i] / std::sqrt(power[bin]));
     }

@@ -131,9 +131,11 @@ void dense_half(const DenseArgs& a, uint16_t* copy) {
 #endif
 
 inline float total(Vec v) {
-  float sum = 0;
-  for (int i = 0; i < kLanes; ++i) sum += v[i];
-  return sum;
+  float part[kLanes];
+  store(part, v);
+  for (int half = kLanes / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) part[i] += part[i + half];
+  return part[0];
 }
 
 void norm(const NormArgs& a) {
@@ -180,7 +182,12 @@ void attend(const AttentionArgs& a) {
       largest = score > largest ? score : largest;
     }
     float sum = 0;
-    for (int64_t j = 0; j < a.keys; ++j) sum += a.scores[j] = std::exp(a.scores[j] - largest);
+    for (int64_t j = 0; j < a.keys; j += kLanes) {
+      const int64_t count = a.keys - j;
+      const Vec e = exponential(larger(load_some(a.scores + j, count) - largest, all(-87)));
+      store_some(a.scores + j, e, count);
+      for (int64_t k = 0; k < std::min<int64_t>(count, kLanes); ++k) sum += e[k];
+    }
     for (int64_t c = 0; c < a.part; c += kLanes) {
       Vec seen{};
       for (int64_t j = 0; j < a.keys; ++j) seen += a.scores[j] * load(a.v + j * a.k_stride + c);
