@@ -1,10 +1,11 @@
 #include "model/bench.h"
 
-#include <filesystem>
+#include <optional>
 
 #include "dsp/quantile.h"
 #include "model/bench_windows.h"
 #include "model/paper/bench.h"
+#include "model/paper/formula_files.h"
 #include "model/peaks.h"
 #include "model/plot.h"
 #include "model/preset.h"
@@ -15,11 +16,6 @@ namespace {
 
 double share(double amount, double seconds, double most) {
   return seconds > 0 && most > 0 ? amount / seconds / most : 0;
-}
-
-bool has_weights(const Preset& preset) {
-  return std::ranges::all_of(std::array{preset.weights, preset.front_end.weights, preset.vocoder.weights},
-                             [](const auto& file) { return file.empty() || std::filesystem::is_regular_file(file); });
 }
 
 }  // namespace
@@ -36,21 +32,22 @@ double BenchRow::flop_share(const Peaks& peaks) const {
 double BenchRow::byte_share(const Peaks& peaks) const { return share(bytes, median(), peaks.copy); }
 
 BenchReport bench(const BenchRequest& request, const std::function<void(const BenchRow&)>& show) {
-  const Preset preset = load_preset(request.preset, request.preset_dir);
+  Preset preset = load_preset(request.preset, request.preset_dir);
   const torch::Device device = torch_device(request.device);
   at::set_num_threads(request.threads);
   BenchReport report{.weights = "from their file", .steps = request.steps.value_or(preset.denoiser.steps)};
   measure_peaks(device, report.peaks);
+  std::optional<FormulaFiles> files;
+  WindowsAsked asked;
   if (preset.form == "paper") {
+    report.weights = files.emplace(preset).origin();
     bench_paper(preset, request, report, show);
     // Plain windows of a large network would take minutes on a CPU; the blocks above say as much.
-    const WindowsAsked asked{.window = "hop", .parts = false, .count = false, .plain = !device.is_cpu()};
-    if (has_weights(preset)) bench_windows(preset, request, asked, report, show);
-  } else {
-    bench_windows(preset, request, {}, report, show);
+    asked = {.window = "hop", .parts = false, .count = false, .plain = !device.is_cpu()};
   }
+  bench_windows(preset, request, asked, report, show);
   measure_peaks(device, report.peaks);
-  if (request.growth) bench_growth(request, report);
+  if (request.growth) bench_growth(preset, request, report);
   return report;
 }
 

@@ -40,9 +40,9 @@ struct Peaks {
 };
 
 struct BenchRow {
-  std::string block, way;      // way: "plain", "fp32", "bf16"
-  double flop = 0, bytes = 0;  // of convolutions and matrix products (work_counter.h), as the model defines them, in
-                               // the types of the way; 0: not counted
+  std::string block, way;       // way: "plain", "fp32", "bf16"
+  double flop = 0, bytes = 0;   // of convolutions and matrix products (work_counter.h), as the model defines them, in
+                                // the types of the way; 0: not counted
   std::vector<double> seconds;  // of each run, ascending
   int64_t peak_bytes = 0;       // of the whole process, or on the accelerator, while it ran; 0: not known
   std::optional<double> heap_allocations, tensor_allocations;  // of one run; none: not counted

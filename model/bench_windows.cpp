@@ -6,6 +6,8 @@
 
 #include "model/allocation_count.h"
 #include "model/bench_rooms.h"
+#include "model/nn/dense.h"
+#include "model/paper/accompanist.h"
 #include "model/stopwatch.h"
 #include "model/torch_device.h"
 #include "model/work_counter.h"
@@ -13,6 +15,7 @@
 namespace fastsag::model {
 namespace {
 
+const std::string kPlain = "plain";
 constexpr int kFewest = 3, kMost = 200, kWarmUp = 3;
 
 // What each part of a window asks LibTorch to compute, found at the laps of their watches.
@@ -20,20 +23,20 @@ class WorkOfParts final : public LapObserver {
  public:
   explicit WorkOfParts(const Timing& timing) : timing_(timing) {}
   void lap(const double& seconds) override {
-    const Work now = counter_.work();
+    const CountedWork now = counter_.work();
     for (size_t i = 0; i < kParts.size(); ++i) {
       if (&(timing_.*kParts[i].second) == &seconds) work[i] += now - seen_;
     }
     seen_ = now;
   }
-  Work all() const { return counter_.work(); }
+  CountedWork all() const { return counter_.work(); }
 
-  std::array<Work, kParts.size()> work;
+  std::array<CountedWork, kParts.size()> work;
 
  private:
   const Timing& timing_;
   WorkCounter counter_;
-  Work seen_;
+  CountedWork seen_;
 };
 
 double seconds_of(const std::function<void()>& body) {
@@ -47,8 +50,8 @@ double seconds_of(const std::function<void()>& body) {
 // Windows of one way, and the rows of its parts with the window's last.
 class Way {
  public:
-  Way(const std::string& name, const BenchRequest& request, const std::string& window)
-      : request_(request), accompanist_(load(name, request)), rooms_(*accompanist_, rooms_of(request)) {
+  Way(const std::string& name, const Preset& preset, const BenchRequest& request, const std::string& window)
+      : request_(request), accompanist_(load(name, preset, request)), rooms_(*accompanist_, rooms_of(request)) {
     for (const auto& part : kParts) rows_.push_back({part.first, name});
     rows_.push_back({window, name});
   }
@@ -76,10 +79,10 @@ class Way {
     rooms_.remember();
   }
   // One window more, in which all is counted.
-  std::vector<Work> count() {
+  std::vector<CountedWork> count() {
     const WorkOfParts counted(accompanist_->last_timing());
     run();
-    std::vector<Work> work(counted.work.begin(), counted.work.end());
+    std::vector<CountedWork> work(counted.work.begin(), counted.work.end());
     work.push_back(counted.all());
     return work;
   }
@@ -93,12 +96,17 @@ class Way {
   }
 
  private:
-  static std::unique_ptr<Accompanist> load(const std::string& way, const BenchRequest& request) {
+  // `preset` may name other weights than its file (formula_files.h).
+  static std::unique_ptr<Accompanist> load(const std::string& way, const Preset& preset, const BenchRequest& request) {
     AccompanistOptions options{.preset = request.preset, .device = request.device, .steps = request.steps};
     options.preset_dir = request.preset_dir;
     options.threads = request.threads;
-    options.plain = way == "plain";
-    auto accompanist = load_accompanist(options);
+    options.plain = way == kPlain;
+    std::unique_ptr<Accompanist> accompanist;
+    if (preset.form == "paper")
+      accompanist = std::make_unique<PaperAccompanist>(preset, options);
+    else
+      accompanist = load_accompanist(options);
     check_style(*accompanist, request.style);
     accompanist->prepare(request.rooms);
     return accompanist;
@@ -113,7 +121,13 @@ class Way {
   int64_t tensors_ = 0, heap_ = 0;
 };
 
-void set_work(std::vector<BenchRow>& rows, const std::vector<Work>& work) {
+// How its products are made where they are not made plainly.
+std::string precision_of(const Preset& preset) {
+  if (preset.form != "paper") return fastest_precision() == Precision::half ? "bf16" : "fp32";
+  return preset.precision;
+}
+
+void set_work(std::vector<BenchRow>& rows, const std::vector<CountedWork>& work) {
   for (size_t i = 0; i < rows.size(); ++i) {
     rows[i].flop = work[i].flop;
     rows[i].bytes = work[i].bytes() / (rows[i].way == "bf16" ? 2 : 1);
@@ -126,15 +140,15 @@ void bench_windows(const Preset& preset, const BenchRequest& request, const Wind
                    const std::function<void(const BenchRow&)>& show) {
   const torch::Device device = torch_device(request.device);
   const bool plain = asked.plain && request.baseline;
-  std::vector<Work> work;
+  std::vector<CountedWork> work;
   std::vector<std::unique_ptr<Way>> ways;
   if (plain || asked.count) {
-    ways.push_back(std::make_unique<Way>("plain", request, asked.window));
+    ways.push_back(std::make_unique<Way>(kPlain, preset, request, asked.window));
     ways.back()->warm_up();
     if (asked.count) work = ways.back()->count();
   }
   if (!plain) ways.clear();
-  ways.push_back(std::make_unique<Way>(preset.precision, request, asked.window));
+  ways.push_back(std::make_unique<Way>(precision_of(preset), preset, request, asked.window));
   ways.back()->warm_up();
 
   const TensorAllocations tensors(device);
@@ -160,7 +174,7 @@ void bench_windows(const Preset& preset, const BenchRequest& request, const Wind
   report.rooms_in_real_time = request.hop_s / report.seconds_a_room;
 }
 
-void bench_growth(const BenchRequest& request, BenchReport& report) {
+void bench_growth(const Preset& preset, const BenchRequest& request, BenchReport& report) {
   constexpr double kEach = 2, kTooLong = 20;  // seconds: of a point, of a window
   report.parts.assign({"window"});
   for (const auto& part : kParts) report.parts.emplace_back(part.first);
@@ -170,7 +184,7 @@ void bench_growth(const BenchRequest& request, BenchReport& report) {
       BenchRequest at = request;
       at.seconds = kEach;
       set(at, value);
-      Way way("fast", at, "window");
+      Way way(precision_of(preset), preset, at, "window");
       way.warm_up();
       const torch::Device device = torch_device(request.device);
       const TensorAllocations tensors(device);

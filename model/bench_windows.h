@@ -29,6 +29,6 @@ struct WindowsAsked {
 void bench_windows(const Preset& preset, const BenchRequest& request, const WindowsAsked& asked, BenchReport& report,
                    const std::function<void(const BenchRow&)>& show);
 
-void bench_growth(const BenchRequest& request, BenchReport& report);
+void bench_growth(const Preset& preset, const BenchRequest& request, BenchReport& report);
 
 }  // namespace fastsag::model

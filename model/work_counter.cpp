@@ -17,23 +17,23 @@ constexpr std::string_view kAttentions[] = {
     "aten::_scaled_dot_product_flash_attention_for_cpu", "aten::_scaled_dot_product_flash_attention",
     "aten::_scaled_dot_product_efficient_attention", "aten::_scaled_dot_product_cudnn_attention"};
 
-thread_local Work* counting = nullptr;
+thread_local CountedWork* counting = nullptr;
 
 double bytes_of(const c10::IValue& value) {
   return value.isTensor() && value.toTensor().defined() ? static_cast<double>(value.toTensor().nbytes()) : 0;
 }
 
 // Of a matrix product of arguments `first` and `first` + 1.
-Work product(Values in, size_t first, bool weights) {
+CountedWork product(Values in, size_t first, bool weights) {
   const torch::Tensor a = in[first].toTensor(), b = in[first + 1].toTensor();
-  Work work{.flop = 2 * static_cast<double>(a.numel()) * static_cast<double>(b.size(-1))};
+  CountedWork work{.flop = 2 * static_cast<double>(a.numel()) * static_cast<double>(b.size(-1))};
   for (size_t i = 0; i < first + 2; ++i)
     (weights && i != first ? work.weight_bytes : work.value_bytes) += bytes_of(in[i]);
   return work;
 }
 
 // Each weight is used once for every place of the output; of a transposed one, for every place of the input.
-Work convolution(Values in) {
+CountedWork convolution(Values in) {
   const torch::Tensor x = in[0].toTensor(), weight = in[1].toTensor();
   const auto stride = in[3].toIntVector(), padding = in[4].toIntVector(), dilation = in[5].toIntVector();
   auto places = static_cast<double>(x.size(0));
@@ -46,14 +46,14 @@ Work convolution(Values in) {
   return {2 * static_cast<double>(weight.numel()) * places, bytes_of(in[1]) + bytes_of(in[2]), bytes_of(in[0])};
 }
 
-Work attention(Values in) {
+CountedWork attention(Values in) {
   const torch::Tensor query = in[0].toTensor(), key = in[1].toTensor();
   return {4 * static_cast<double>(query.numel()) * static_cast<double>(key.size(-2)), 0,
           bytes_of(in[0]) + bytes_of(in[1]) + bytes_of(in[2])};
 }
 
 // Without its output.
-std::optional<Work> work_of(const at::RecordFunction& call) {
+std::optional<CountedWork> work_of(const at::RecordFunction& call) {
   const std::string_view name = call.name();
   const Values in = call.inputs();
   if (name == "aten::convolution") return convolution(in);
@@ -83,7 +83,7 @@ WorkCounter::~WorkCounter() {
 }
 
 std::unique_ptr<at::ObserverContext> WorkCounter::begin(const at::RecordFunction& call) {
-  const std::optional<Work> work = work_of(call);
+  const std::optional<CountedWork> work = work_of(call);
   if (!work) return nullptr;
   *counting += *work;
   return std::make_unique<Counted>();

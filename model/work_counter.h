@@ -11,22 +11,22 @@
 
 namespace fastsag::model {
 
-struct Work {
+struct CountedWork {
   double flop = 0;
   double weight_bytes = 0, value_bytes = 0;  // the latter: of inputs and outputs
   double bytes() const { return weight_bytes + value_bytes; }
 
-  Work& operator+=(const Work& more) {
+  CountedWork& operator+=(const CountedWork& more) {
     flop += more.flop, weight_bytes += more.weight_bytes, value_bytes += more.value_bytes;
     return *this;
   }
-  Work operator-(const Work& less) const {
+  CountedWork operator-(const CountedWork& less) const {
     return {flop - less.flop, weight_bytes - less.weight_bytes, value_bytes - less.value_bytes};
   }
   // Of so many times the length: the weights stay the same.
-  Work longer(double times) const { return {flop * times, weight_bytes, value_bytes * times}; }
+  CountedWork longer(double times) const { return {flop * times, weight_bytes, value_bytes * times}; }
   // Of so many runs, one after another.
-  Work repeated(double times) const { return {flop * times, weight_bytes * times, value_bytes * times}; }
+  CountedWork repeated(double times) const { return {flop * times, weight_bytes * times, value_bytes * times}; }
 };
 
 class WorkCounter {
@@ -35,14 +35,14 @@ class WorkCounter {
   ~WorkCounter();
   WorkCounter(const WorkCounter&) = delete;
   WorkCounter& operator=(const WorkCounter&) = delete;
-  const Work& work() const { return work_; }
+  const CountedWork& work() const { return work_; }
 
  private:
   static std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& call);
   static void end(const at::RecordFunction& call, at::ObserverContext* context);
 
   at::CallbackHandle handle_;
-  Work work_;
+  CountedWork work_;
 };
 
 }  // namespace fastsag::model

@@ -59,7 +59,6 @@ class Blocks {
     mel_ = formula_uniform("bench.mel", {1, dsp::kMelBands, preset.sizes.frames}).to(device);
   }
 
-  const std::string& weights() const { return weights_; }
   int steps() const { return steps_; }
   UNet& unet() { return unet_; }
   const torch::Tensor& some_mel() const { return mel_; }
@@ -103,14 +102,14 @@ class Blocks {
   }
 
   // As the modules define them, counted on a part and scaled: all their work grows with the length.
-  Work step_work() {
+  CountedWork step_work() {
     constexpr int64_t kPart = 32;
     const torch::Tensor x = torch::zeros({1, dsp::kMelBands, kPart}, device_);
     const WorkCounter counter;
     unet_(x, torch::ones({1, 1, kPart}, device_), x, torch::zeros({1}, device_));
     return counter.work().longer(static_cast<double>(preset_.sizes.width) / kPart);
   }
-  Work sound_work() {
+  CountedWork sound_work() {
     if (!bigvgan_) return {};
     constexpr int64_t kPart = 4;
     const WorkCounter counter;
@@ -131,43 +130,21 @@ class Blocks {
     else
       net.prepare(way == kHalf ? torch::kBFloat16 : torch::kFloat);
   }
-  void note(const std::string& what, bool from_file) {
-    weights_ += (weights_.empty() ? "" : ", ") + what + (from_file ? " from its file" : " by formula");
-  }
   void load_denoiser() {
-    const bool there = std::filesystem::is_regular_file(preset_.weights);
-    if (there) {
-      const std::array parts = {PrefixedModule{"", condition_.get()}, PrefixedModule{"decoder.estimator", unet_.get()}};
-      load_modules(parts, preset_.weights);
-    } else {
-      fill_by_formula(*condition_, FormulaModel::fastsag);
-      fill_by_formula(*unet_, FormulaModel::fastsag, "decoder.estimator.");
+    const std::array parts = {PrefixedModule{"", condition_.get()}, PrefixedModule{"decoder.estimator", unet_.get()}};
+    load_modules(parts, preset_.weights);
+    for (const PrefixedModule& part : parts) {
+      part.module->eval();
+      part.module->to(device_);
     }
-    note("FastSAG", there);
-    condition_->eval();
-    condition_->to(device_);
-    unet_->eval();
-    unet_->to(device_);
-  }
-  template <class Net>
-  Net published(const std::string& what, const std::filesystem::path& file, FormulaModel model,
-                const std::function<Net(const std::filesystem::path&)>& load) {
-    const bool there = std::filesystem::is_regular_file(file);
-    Net net = there ? load(file) : Net();
-    if (!there) fill_by_formula(*net, model);
-    note(what, there);
-    net->eval();
-    net->to(device_);
-    return net;
   }
   void load_front_end_and_vocoder() {
     if (preset_.front_end.kind == "mert")
-      mert_ = published<Mert>("MERT", preset_.front_end.weights, FormulaModel::mert,
-                              [](const auto& file) { return load_mert(file); });
+      mert_ = load_mert(preset_.front_end.weights), mert_->to(device_);
     else
       front_end_ = load_front_end(preset_.front_end, device_);
     if (preset_.vocoder.kind == "bigvgan")
-      bigvgan_ = published<BigVgan>("BigVGAN", preset_.vocoder.weights, FormulaModel::bigvgan, load_bigvgan);
+      bigvgan_ = load_bigvgan(preset_.vocoder.weights), bigvgan_->to(device_);
     else
       vocoder_ = load_vocoder(preset_, device_);
   }
@@ -175,7 +152,6 @@ class Blocks {
   const Preset preset_;
   const torch::Device device_;
   const int steps_;
-  std::string weights_;
   std::vector<float> voice_;
   Condition condition_;
   UNet unet_;
@@ -196,7 +172,6 @@ class Bench {
     ways_ = {kFloat};
     if (request.device == "cpu" && has_bf16()) ways_.push_back(kHalf);
     if (request.baseline) ways_.insert(ways_.begin(), kPlain);
-    report_.weights = blocks_.weights();
   }
 
   void run() {
@@ -239,8 +214,8 @@ class Bench {
     blocks_.use(way);
     blocks_.step(mu_);
     blocks_.sound(blocks_.some_mel());
-    Work work = step_work_.repeated(blocks_.steps());
-    for (const Work& part : {hear_work_, prior_work_, sound_work_}) work += part;
+    CountedWork work = step_work_.repeated(blocks_.steps());
+    for (const CountedWork& part : {hear_work_, prior_work_, sound_work_}) work += part;
     measured(
         "window", way, work,
         [&] {
@@ -270,11 +245,11 @@ class Bench {
     }
   }
 
-  static BenchRow row(const std::string& block, const std::string& way, const Work& work) {
+  static BenchRow row(const std::string& block, const std::string& way, const CountedWork& work) {
     return {.block = block, .way = way, .flop = work.flop, .bytes = work.bytes() / (way == kHalf ? 2 : 1)};
   }
-  void measured(const std::string& block, const std::string& way, const Work& work, const std::function<void()>& body,
-                int runs) {
+  void measured(const std::string& block, const std::string& way, const CountedWork& work,
+                const std::function<void()>& body, int runs) {
     BenchRow measured = row(block, way, work);
     reset_peak(blocks_.device());
     for (int i = 0; i < runs; ++i) measured.seconds.push_back(timed(body));
@@ -283,7 +258,7 @@ class Bench {
   }
 
   // Every way once, `rounds` times over.
-  void turns(const std::string& block, const Work& work, void (Blocks::*use)(const std::string&),
+  void turns(const std::string& block, const CountedWork& work, void (Blocks::*use)(const std::string&),
              const std::function<void()>& body, int rounds) {
     std::vector<BenchRow> rows;
     for (const std::string& way : ways_) rows.push_back(row(block, way, work));
@@ -338,7 +313,7 @@ class Bench {
   const std::function<void(const BenchRow&)>& show_;
   std::vector<std::string> ways_;
   BenchReport& report_;
-  Work hear_work_, prior_work_, step_work_, sound_work_;
+  CountedWork hear_work_, prior_work_, step_work_, sound_work_;
   torch::Tensor mu_, mel_, sound_;
   std::map<std::string, std::pair<torch::Tensor, torch::Tensor>> made_;
 };

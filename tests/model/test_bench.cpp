@@ -9,7 +9,7 @@
 namespace fastsag::model {
 namespace {
 
-Work work_of(const std::function<void()>& body) {
+CountedWork work_of(const std::function<void()>& body) {
   const WorkCounter counter;
   body();
   return counter.work();
