@@ -4,11 +4,14 @@
 //
 // Shapes: [frames][bands], float32, N(0, 1), on the device asked for (cpu or cuda; the same numbers on both, but for a
 // last bit where the two libraries' logarithms differ).
+// Errors: DeviceError (accompanist.h) where the GPU fails.
 #include <torch/torch.h>
 
 namespace fastsag::model {
 
 torch::Tensor frame_noise(uint64_t seed, int64_t first_frame, int64_t frames, int64_t bands = 100,
                           torch::Device device = torch::kCPU);
+// Into [frames][bands], contiguous, wherever it lies.
+void fill_frame_noise(torch::Tensor out, uint64_t seed, int64_t first_frame);
 
 }  // namespace fastsag::model

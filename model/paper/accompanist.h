@@ -12,45 +12,49 @@
 //     the longer it is.
 // Noise of a frame is a function of (seed, absolute frame): windows that overlap start from the same.
 //
-// Threads: as model/accompanist.h. Errors: weights that are missing or differ, at load; numbers that are none, with the
-// block that made them, in generate().
-#include <torch/torch.h>
+// On a GPU a window is a replay of CUDA graphs (paper/batches.h); on the CPU, and with options.plain, an operator at a
+// time.
+//
+// Threads: as model/accompanist.h. Errors: weights that are missing or differ, a device that is not there or too small,
+// at load; numbers that are none, with the block that made them, and DeviceError, in generate().
+#include <memory>
 
 #include "model/accompanist.h"
-#include "model/nn/unet.h"
-#include "model/paper/condition.h"
-#include "model/paper/front_end.h"
+#include "model/device_graph.h"
+#include "model/paper/batches.h"
+#include "model/paper/networks.h"
 #include "model/paper/vocoder.h"
+#include "model/paper/window.h"
 #include "model/preset.h"
 
 namespace fastsag::model {
 
 class PaperAccompanist final : public Accompanist {
  public:
-  PaperAccompanist(const Preset& preset, const AccompanistOptions& options);
+  // stream: where graphs are recorded, in place of the device's own; for tests.
+  PaperAccompanist(const Preset& preset, const AccompanistOptions& options,
+                   std::unique_ptr<GraphStream> stream = nullptr);
 
   void prepare(int max_batch) override;
   void generate(std::span<const WindowRequest> requests, std::span<WindowResult> results) override;
   const Timing& last_timing() const override { return timing_; }
   int64_t window_samples() const override { return 10 * kSampleRate; }
+  DeviceStatus device_status() const override;
   std::string_view preset() const override { return preset_.name; }
   bool has_plan() const override { return false; }
 
  private:
-  struct Window;  // one room's ten seconds
+  void write(std::span<const PaperWindow> windows, std::span<std::vector<float>> sounds);
+  PaperInputs inputs(std::span<const PaperWindow> windows) const;
 
-  Window hear(const WindowRequest& request);
-  torch::Tensor condition_of(const Window& window);                                // [100][frames]
-  torch::Tensor prior(std::span<const Window> windows);                            // mu [B][100][width]
-  torch::Tensor sample(std::span<const Window> windows, const torch::Tensor& mu);  // mel, the same
-
-  Preset preset_;
-  torch::Device device_;
-  std::unique_ptr<FrontEnd> front_end_;
-  Condition condition_;
-  UNet unet_;
+  const Preset preset_;
+  const torch::Device device_;
+  PaperNetworks networks_;
   std::unique_ptr<Vocoder> vocoder_;
+  std::unique_ptr<GraphStream> stream_;
+  std::unique_ptr<PaperBatches> batches_;  // where there is a stream
   Timing timing_;
+  int64_t eager_ = 0;
 };
 
 }  // namespace fastsag::model

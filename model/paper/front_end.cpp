@@ -16,11 +16,14 @@ class MertFrontEnd final : public FrontEnd {
       : mert_(load_mert(preset.weights)), normalised_(preset.normalised), device_(device) {
     mert_->to(device);
   }
-  torch::Tensor features(std::span<const float> wave) override {
-    const auto audio =
-        torch::from_blob(const_cast<float*>(wave.data()), {1, static_cast<int64_t>(wave.size())}).to(device_);
-    return normalised_ ? mert_->embed(audio)[0] : mert_->forward(audio).back()[0];
+  using FrontEnd::features;
+  torch::Tensor heard(std::span<const float> wave) const override {  // a view: what it is put into copies it
+    return torch::from_blob(const_cast<float*>(wave.data()), {std::ssize(wave)});
   }
+  torch::Tensor features(const torch::Tensor& audio) override {
+    return normalised_ ? mert_->embed(audio) : mert_->forward(audio).back();
+  }
+  torch::Device device() const override { return device_; }
 
  private:
   Mert mert_;
@@ -32,9 +35,10 @@ class SemitoneFrontEnd final : public FrontEnd {
  public:
   SemitoneFrontEnd(const Preset::FrontEnd& preset, torch::Device device)
       : normalised_(preset.normalised), device_(device) {}
-  torch::Tensor features(std::span<const float> wave) override {
-    return semitone_features(wave, normalised_).to(device_);
-  }
+  using FrontEnd::features;
+  torch::Tensor heard(std::span<const float> wave) const override { return semitone_features(wave, normalised_); }
+  torch::Tensor features(const torch::Tensor& heard) override { return heard; }
+  torch::Device device() const override { return device_; }
 
  private:
   const bool normalised_;

@@ -15,22 +15,28 @@ constexpr int64_t kHop = dsp::kMelHop;
 // timeline's crossfade joins.
 class BigVganVocoder final : public Vocoder {
  public:
-  BigVganVocoder(const Preset& preset, torch::Device device)
+  BigVganVocoder(const Preset& preset, torch::Device device, bool plain)
       : net_(load_bigvgan(preset.vocoder.weights)), device_(device) {
     net_->to(device);
-    if (device.is_cpu()) net_->prepare(preset.precision == "bf16" ? torch::kBFloat16 : torch::kFloat);
+    if (device.is_cpu() && !plain) net_->prepare(preset.precision == "bf16" ? torch::kBFloat16 : torch::kFloat);
   }
   std::vector<float> synthesize(const torch::Tensor& mel, int64_t first_frame, int64_t begin, int64_t end,
                                 const dsp::Past&) override {
     const int64_t first = begin / kHop - first_frame, last = (end + kHop - 1) / kHop - first_frame;
     if (first < 0 || last > mel.size(0)) throw Error("the vocoder was asked for sound outside the window");
-    const auto log_mel = ((mel.t().unsqueeze(0) + 1) / 2 * 14 - 12).to(device_);
-    const auto sound = net_->render(log_mel, first, last - first).flatten().to(torch::kCPU, torch::kFloat).contiguous();
+    const auto sound = net_->render(logarithm(mel.t().unsqueeze(0)).to(device_), first, last - first)
+                           .flatten()
+                           .to(torch::kCPU, torch::kFloat)
+                           .contiguous();
     const float* from = sound.const_data_ptr<float>() + (begin - (first + first_frame) * kHop);
     return {from, from + (end - begin)};
   }
+  torch::Tensor render(const torch::Tensor& mel) override { return net_->forward(logarithm(mel)).squeeze(1); }
+  std::optional<int64_t> reach() const override { return net_->reach(); }
 
  private:
+  static torch::Tensor logarithm(const torch::Tensor& mel) { return (mel + 1) / 2 * 14 - 12; }
+
   BigVgan net_;
   const torch::Device device_;
 };
@@ -54,8 +60,8 @@ class LightVocoder final : public Vocoder {
 
 }  // namespace
 
-std::unique_ptr<Vocoder> load_vocoder(const Preset& preset, torch::Device device) {
-  if (preset.vocoder.kind == "bigvgan") return std::make_unique<BigVganVocoder>(preset, device);
+std::unique_ptr<Vocoder> load_vocoder(const Preset& preset, torch::Device device, bool plain) {
+  if (preset.vocoder.kind == "bigvgan") return std::make_unique<BigVganVocoder>(preset, device, plain);
   return std::make_unique<LightVocoder>(preset);
 }
 

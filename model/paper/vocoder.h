@@ -6,6 +6,7 @@
 #include <torch/torch.h>
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "dsp/phase.h"
@@ -19,8 +20,13 @@ class Vocoder {
   // mel [frames][100], normalised, from absolute frame `first_frame`, covering [begin, end).
   virtual std::vector<float> synthesize(const torch::Tensor& mel, int64_t first_frame, int64_t begin, int64_t end,
                                         const dsp::Past& played) = 0;
+  // Of a batch, on the device: mel [B][100][frames], normalised, -> [B][256 frames]. Undefined where the vocoder works
+  // on the host.
+  virtual torch::Tensor render(const torch::Tensor&) { return {}; }
+  // Frames on either side that a frame of render()'s sound depends on; none: it has no render().
+  virtual std::optional<int64_t> reach() const { return {}; }
 };
 
-std::unique_ptr<Vocoder> load_vocoder(const Preset& preset, torch::Device device);
+std::unique_ptr<Vocoder> load_vocoder(const Preset& preset, torch::Device device, bool plain = false);
 
 }  // namespace fastsag::model

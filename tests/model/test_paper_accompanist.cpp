@@ -8,11 +8,9 @@
 #include <cmath>
 #include <fstream>
 
-#include "model/checkpoint.h"
-#include "model/formula.h"
-#include "model/nn/magnitude_net.h"
 #include "tests/support/error_of.h"
 #include "tests/support/scratch.h"
+#include "tests/support/small_paper.h"
 
 namespace fastsag::model {
 namespace {
@@ -21,46 +19,12 @@ constexpr int64_t kWindow = 10 * kSampleRate;
 
 class PaperAccompanistTest : public testing::Test {
  protected:
-  static constexpr const char* kPreset = R"(
-form = "paper"
-weights = "small.safetensors"
-condition = "bilinear"
-[front_end]
-kind = "semitones"
-[size]
-semantic_channels = 84
-semantic_stacks = 1
-semantic_blocks = 2
-perceiver = false
-prior_stacks = 1
-prior_blocks = 2
-unet_dim = 8
-[denoiser]
-steps = 3
-[vocoder]
-kind = "lite"
-weights = "vocoder.safetensors"
-griffin_lim = 1
-)";
-
   void SetUp() override {
-    torch::manual_seed(1);
-    write(kPreset);
-    const Preset preset = load_preset_file(folder_ / "small.toml");
-    Condition condition(preset.sizes);
-    UNet unet(preset.sizes.unet_dim);
-    fill_by_formula(*condition, FormulaModel::fastsag, "");
-    fill_by_formula(*unet, FormulaModel::fastsag, "decoder.estimator.");
-    save({{"", condition.get()}, {"decoder.estimator", unet.get()}}, "small.safetensors");
-    MagnitudeNet magnitude;
-    save({{"magnitude", magnitude.get()}}, "vocoder.safetensors");
+    test::write_small_paper(folder_.path());
     for (size_t i = 0; i < voice_.size(); ++i)
       voice_[i] = 0.2f * std::sin(static_cast<float>(i) * 2 * 3.14159265f * 220 / kSampleRate);
   }
   void write(const std::string& text) const { std::ofstream(folder_ / "small.toml") << text; }
-  void save(const std::vector<PrefixedModule>& modules, const std::string& name) const {
-    save_modules(folder_ / name, modules, {}, Storage::fp32);
-  }
   std::unique_ptr<Accompanist> load() const { return load_accompanist({.preset = folder_ / "small.toml"}); }
   // Ten seconds of voice; one second is written, a second before its end.
   WindowRequest request() const {
@@ -158,17 +122,8 @@ TEST_F(PaperAccompanistTest, GoesOnFromWhatWasPlayed) {
 }
 
 TEST_F(PaperAccompanistTest, WhatIsBrokenIsSaid) {
-  const Preset preset = load_preset_file(folder_ / "small.toml");
   const auto error_with = [&](const std::string& broken) {
-    Condition condition(preset.sizes);
-    UNet unet(preset.sizes.unet_dim);
-    fill_by_formula(*condition, FormulaModel::fastsag, "");
-    fill_by_formula(*unet, FormulaModel::fastsag, "decoder.estimator.");
-    const torch::NoGradGuard no_gradients;
-    if (broken == "denoiser") unet->final_conv->weight.fill_(1e38);
-    for (auto& parameter : condition->named_parameters())
-      if (parameter.key().starts_with(broken)) parameter.value().fill_(1e38);
-    save({{"", condition.get()}, {"decoder.estimator", unet.get()}}, "small.safetensors");
+    test::write_small_paper(folder_.path(), broken);
     return error();
   };
   EXPECT_THAT(error_with("semantic_encoder"), testing::HasSubstr("the semantic block made numbers that are none"));
@@ -186,7 +141,7 @@ TEST_F(PaperAccompanistTest, NeedsAStepAtLeast) {
 }
 
 TEST_F(PaperAccompanistTest, MistakesInAPreset) {
-  std::string text = kPreset;
+  std::string text = test::kSmallPaper;
   text.replace(text.find("\"bilinear\""), 10, "\"perceiver\"");
   write(text);
   EXPECT_THAT(error(), testing::HasSubstr("small.toml:4: condition is \"perceiver\", but size.perceiver is false"));

@@ -1,0 +1,55 @@
+#pragma once
+// Windows of the paper's form on a GPU: for batches of 1, 2, 4 .. rooms, tensors that stay where they are and graphs
+// over them (device_graph.h), so that a batch costs one copy in, two launches and one copy out.
+//
+// Fewer rooms than a batch holds leave its last rows as they were; more are written batch after batch. A batch that was
+// not prepared is recorded when it is first asked for.
+// Sound is made in slices of kSliceFrames, as rooms ask for them. A lone room may ask for its whole window at once.
+//
+// Threads: the generation thread. Errors: fastsag::Error where numbers are none; what the device throws.
+#include <torch/torch.h>
+
+#include <deque>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/accompanist.h"
+#include "model/device_graph.h"
+#include "model/paper/networks.h"
+#include "model/paper/vocoder.h"
+#include "model/paper/window.h"
+
+namespace fastsag::model {
+
+inline constexpr int64_t kSliceFrames = 256;  // 2.7 s: a hop of a second and its reserve
+
+class PaperBatches {
+ public:
+  // All of them outlive it.
+  PaperBatches(const Preset& preset, torch::Device device, PaperNetworks& networks, Vocoder& vocoder,
+               GraphStream& stream);
+  ~PaperBatches();
+
+  void prepare(int most);
+  // One sound a window: [write_begin, write_end).
+  void generate(std::span<const PaperWindow> windows, std::span<std::vector<float>> sounds);
+  const DeviceStatus& status() const { return status_; }
+
+ private:
+  class Batch;
+
+  Batch& batch(int rooms);
+  void write(Batch& batch, std::span<const PaperWindow> windows, std::span<std::vector<float>> sounds);
+
+  const PaperSizes sizes_;
+  const torch::Device device_;
+  PaperNetworks& networks_;
+  Vocoder& vocoder_;
+  GraphStream& stream_;
+  std::vector<std::unique_ptr<Batch>> batches_;  // of ascending size
+  DeviceStatus status_;
+};
+
+}  // namespace fastsag::model

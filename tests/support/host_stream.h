@@ -1,0 +1,46 @@
+#pragma once
+// A GraphStream without a GPU: what it records it runs again.
+#include <stdexcept>
+#include <string>
+
+#include "model/device_graph.h"
+
+namespace fastsag::test {
+
+class HostStream final : public model::GraphStream {
+ public:
+  static constexpr int64_t kBytes = 1000;  // that each recording says it took
+
+  void run(const model::Work& work) override {
+    ++runs;
+    work();
+  }
+  std::unique_ptr<model::Recording> record(const model::Work& work) override {
+    if (!refuses.empty()) throw std::runtime_error(refuses);
+    work();  // a GPU's would only note it; its tensors are there from now on, as here
+    auto made = std::make_unique<Again>();
+    made->work = work;
+    made->bytes = kBytes;
+    return made;
+  }
+  void replay(model::Recording& recording) override {
+    ++replays;
+    if (fails) fails();
+    recording.replay();
+  }
+  void wait() override {}
+  torch::Tensor pinned(at::IntArrayRef shape) override { return torch::zeros(shape); }
+  int warm_ups() const override { return 1; }
+
+  std::string refuses;  // in place of recording
+  model::Work fails;    // before a replay
+  int runs = 0, replays = 0;
+
+ private:
+  struct Again final : model::Recording {
+    void replay() override { work(); }
+    model::Work work;
+  };
+};
+
+}  // namespace fastsag::test
