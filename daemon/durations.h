@@ -19,4 +19,10 @@ class Durations {
   size_t size_ = 0, next_ = 0;
 };
 
+// How long a window must be expected to take.
+struct Pace {
+  double latency_s = 0;   // from the moment it is due until it is written: it may wait for other rooms
+  double generate_s = 0;  // of that, the model's share
+};
+
 }  // namespace fastsag::daemon

@@ -25,11 +25,17 @@ Nanoseconds patience(const RoomSettings& settings) {
       3s, std::chrono::duration_cast<Nanoseconds>(std::chrono::duration<double>(2 * settings.hop_s)));
 }
 
+// The 95th percentile, once there are enough windows that one slow one does not decide it.
+double usual(const Durations& durations) {
+  const double enough = 20, size = static_cast<double>(durations.size());
+  return durations.percentile(size >= enough ? 0.95 : std::max(0.0, (size - 1) / std::max(size, 1.0)));
+}
+
 }  // namespace
 
 struct Engine::Seat {
-  Seat(std::shared_ptr<Room> its_room, int64_t window_samples, double generation_s)
-      : room(std::move(its_room)), maker(room->state(), window_samples, generation_s) {}
+  Seat(std::shared_ptr<Room> its_room, int64_t window_samples, const Pace& pace)
+      : room(std::move(its_room)), maker(room->state(), window_samples, pace) {}
 
   std::shared_ptr<Room> room;
   WindowMaker maker;                          // generation thread only
@@ -59,27 +65,27 @@ void Engine::prepare() {
     const auto begin = clock_.now();
     accompanist_.generate({&request, 1}, {&result, 1});
     const std::scoped_lock lock(mutex_);
-    if (i > 0) latencies_.add(seconds(clock_.now() - begin));
+    if (i == 0) continue;
+    latencies_.add(seconds(clock_.now() - begin));
+    durations_.add(seconds(clock_.now() - begin));
   }
-  spdlog::info("model {} is ready: a window takes {:.0f} ms", accompanist_.preset(), generation_s() * 1000);
+  spdlog::info("model {} is ready: a window takes {:.0f} ms", accompanist_.preset(), pace().generate_s * 1000);
 }
 
-// The 95th percentile, once there are enough windows that one slow one does not decide it.
-double Engine::generation_s() const {
-  if (settings_.assumed_generation_s) return *settings_.assumed_generation_s;
+Pace Engine::pace() const {
+  if (settings_.assumed_generation_s) return {*settings_.assumed_generation_s, *settings_.assumed_generation_s};
   const std::scoped_lock lock(mutex_);
-  const double enough = 20, size = static_cast<double>(latencies_.size());
-  return latencies_.percentile(size >= enough ? 0.95 : std::max(0.0, (size - 1) / std::max(size, 1.0)));
+  return {usual(latencies_), usual(durations_)};
 }
 
 std::shared_ptr<Room> Engine::open_room(const std::string& name, const RoomSettings& settings) {
   if (auto room = find_room(name)) return room;
-  const double expected_s = generation_s();
+  const Pace expected = pace();
   const std::scoped_lock lock(mutex_);
   if (std::ssize(seats_) >= settings_.max_rooms)
     throw Error("no place for room \"" + name + "\": " + std::to_string(seats_.size()) +
                 " rooms are open; close one or raise [engine] max_rooms");
-  auto seat = std::make_shared<Seat>(std::make_shared<Room>(name, settings), accompanist_.window_samples(), expected_s);
+  auto seat = std::make_shared<Seat>(std::make_shared<Room>(name, settings), accompanist_.window_samples(), expected);
   seats_.push_back(seat);
   return seat->room;
 }
@@ -129,10 +135,10 @@ int Engine::step() {
 std::vector<std::shared_ptr<Engine::Seat>> Engine::find_due() {
   const auto now = clock_.now();
   last_step_ns_ = now.count();
-  const double expected_s = generation_s();
+  const Pace expected = pace();
   std::vector<std::shared_ptr<Seat>> due;
   for (auto& seat : seats()) {
-    seat->maker.update(now, expected_s);
+    seat->maker.update(now, expected);
     if (seat->maker.due_since()) {
       if (seat->waiting_since_ns < 0) seat->waiting_since_ns = seat->maker.due_since()->count();
       if (!seat->deadline) seat->deadline = now + seat->maker.time_left();

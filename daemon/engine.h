@@ -88,7 +88,7 @@ class Engine {
   std::vector<std::shared_ptr<Seat>> find_due();  // the nearest deadline first
   void note_player();
   int generate(std::span<const std::shared_ptr<Seat>> due);
-  double generation_s() const;
+  Pace pace() const;
 
   model::Accompanist& accompanist_;
   Clock& clock_;
@@ -97,7 +97,7 @@ class Engine {
   mutable std::mutex mutex_;  // of the next four
   std::vector<std::shared_ptr<Seat>> seats_;
   Durations durations_;  // of generate()
-  Durations latencies_;  // from the moment a window is due until it is written: what delay and lead allow for
+  Durations latencies_;  // Pace
   EngineStatus status_;
 
   std::atomic<int64_t> last_step_ns_{-1};

@@ -28,7 +28,7 @@ SliceSettings slice_settings(const RoomSettings& settings) {
 
 }  // namespace
 
-WindowMaker::WindowMaker(RoomState& room, int64_t window_samples, double generation_s)
+WindowMaker::WindowMaker(RoomState& room, int64_t window_samples, const Pace& pace)
     : room_(room), slices_(slice_settings(room.settings)), voice_(room, window_samples), schedule_(slices_) {
   controls_.seed = room.seed;
   controls_.style = room.settings.style;
@@ -38,7 +38,7 @@ WindowMaker::WindowMaker(RoomState& room, int64_t window_samples, double generat
   controls_.chart = room.settings.chart;
   controls_.score = room.settings.score;
   start_song(room.song());
-  follow_delay(generation_s, true);
+  follow_delay(pace.latency_s, true);
 }
 
 int64_t WindowMaker::to_room(int64_t song_position) const {
@@ -57,29 +57,31 @@ void WindowMaker::start_song(const Song& song) {
   room_.timeline.reset(to_room(grid_floor(voice_.end(), WindowSchedule::kGrid)));
 }
 
-void WindowMaker::update(Nanoseconds now, double generation_s) {
+void WindowMaker::update(Nanoseconds now, const Pace& pace) {
   take_commands();
   if (const Song song = room_.song(); song.number != song_.number) {
     start_song(song);
-    follow_delay(generation_s, true);
+    follow_delay(pace.latency_s, true);
   }
   voice_.update();
-  update_idle(generation_s);
-  follow_delay(generation_s, false);
+  update_idle(pace.latency_s);
+  follow_delay(pace.latency_s, false);
   slice_.reset();
   due_since_.reset();
-  if (!room_.idle) find_due(now, generation_s);
+  if (!room_.idle) find_due(now, pace);
 }
 
-void WindowMaker::find_due(Nanoseconds now, double generation_s) {
+void WindowMaker::find_due(Nanoseconds now, const Pace& pace) {
   const bool live = room_.mode == Mode::live;
-  const int64_t generation = to_samples(generation_s), margin = to_samples(kMargin_s);
+  const int64_t latency = to_samples(pace.latency_s), margin = to_samples(kMargin_s);
   const auto from_room = [&](int64_t samples) {
     return to_samples(static_cast<double>(samples) / room_.settings.sample_rate);
   };
   const int64_t playing = voice_.end() + (live ? from_room(room_.ahead()) : -from_room(room_.delay));
-  const WindowSchedule::Time time{voice_.end(), playing + generation + margin - voice_.end(), playing + generation,
-                                  margin};
+  const WindowSchedule::Time time{.voice_end = voice_.end(),
+                                  .lead = playing + latency + margin - voice_.end(),
+                                  .earliest = playing + to_samples(pace.generate_s),  // what it waited lies behind it
+                                  .margin = margin};
   if (live) room_.lead = to_samples(static_cast<double>(time.lead) / model::kSampleRate, room_.settings.sample_rate);
   slice_ = schedule_.due(room_.mode, time);
   if (!slice_) return;
@@ -116,16 +118,16 @@ void WindowMaker::set_mode(Mode mode) {
 }
 
 // Grows when windows take longer than was allowed for; shrinks only where nobody hears it.
-void WindowMaker::follow_delay(double generation_s, bool may_shrink) {
+void WindowMaker::follow_delay(double latency_s, bool may_shrink) {
   const double hop_s = static_cast<double>(slices_.hop) / model::kSampleRate;
   const double context_s = static_cast<double>(slices_.context) / model::kSampleRate;
-  const double needed_s = hop_s + context_s + generation_s + kMargin_s;
+  const double needed_s = hop_s + context_s + latency_s + kMargin_s;
   const double rounded_s = std::ceil(needed_s / kDelayStep_s - 1e-6) * kDelayStep_s;
   const int64_t delay = to_samples(rounded_s, room_.settings.sample_rate);
   if (may_shrink || delay > room_.delay) room_.delay = delay;
 }
 
-void WindowMaker::update_idle(double generation_s) {
+void WindowMaker::update_idle(double latency_s) {
   const int64_t heard = room_.last_heard;
   const bool rests = heard <= song_.begin || static_cast<double>(room_.voice.end() - heard) >
                                                  room_.settings.idle_s * room_.settings.sample_rate;
@@ -135,7 +137,7 @@ void WindowMaker::update_idle(double generation_s) {
     room_.expected_from = RoomState::kNever;
   } else {
     resume_ = true;
-    follow_delay(generation_s, true);
+    follow_delay(latency_s, true);
   }
   room_.idle = idle;
 }

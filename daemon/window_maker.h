@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "daemon/clock.h"
+#include "daemon/durations.h"
 #include "daemon/room_state.h"
 #include "daemon/voice_window.h"
 #include "daemon/window_schedule.h"
@@ -18,10 +19,10 @@ namespace fastsag::daemon {
 
 class WindowMaker {
  public:
-  WindowMaker(RoomState& room, int64_t window_samples, double generation_s);
+  WindowMaker(RoomState& room, int64_t window_samples, const Pace& pace);
 
-  // Commands, new voice, and what they change. `generation_s`: how long a window must be expected to take.
-  void update(Nanoseconds now, double generation_s);
+  // Commands, new voice, and what they change.
+  void update(Nanoseconds now, const Pace& pace);
   // Since when the next window has been due, had the voice come evenly; none: it is not.
   std::optional<Nanoseconds> due_since() const { return due_since_; }
   // Until the begin of that window's slice is played.
@@ -34,10 +35,10 @@ class WindowMaker {
  private:
   void start_song(const Song& song);
   void take_commands();
-  void find_due(Nanoseconds now, double generation_s);
+  void find_due(Nanoseconds now, const Pace& pace);
   void set_mode(Mode mode);
-  void follow_delay(double generation_s, bool may_shrink);
-  void update_idle(double generation_s);
+  void follow_delay(double latency_s, bool may_shrink);
+  void update_idle(double latency_s);
   bool write(const model::WindowResult& result);
   void remember(const model::WindowResult& result);
   int64_t to_room(int64_t song_position) const;

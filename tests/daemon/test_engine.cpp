@@ -353,6 +353,16 @@ TEST(Engine, OnACoreTheFirstRoomDoesNotWaitForTheLast) {
   EXPECT_NEAR(mean_wait_ms(1), 150, 1);
 }
 
+// The last of three has waited for two others: what it waited is not counted again when its begin is chosen.
+TEST(Engine, RoomsThatAreDueAtOnceHearEveryWindowFromItsBegin) {
+  Venue venue(3, {.max_batch = 1, .max_rooms = 3}, 1);
+  venue.accompanist.take_each(40ms);
+  venue.sing_until(30);
+  for (const auto& room : venue.rooms) EXPECT_EQ(room->status().windows, 30) << room->name();
+  for (const auto& seen : venue.accompanist.seen())
+    EXPECT_EQ(seen.known_end % (model::kSampleRate / 2), 0) << "hops of a second, the first of a half";
+}
+
 TEST(Engine, TheNearestDeadlineGoesFirst) {
   Venue venue(0, {.max_batch = 1, .max_rooms = 2}, 1);
   // The first room came when windows took long, so it hears more behind its voice: it can wait longer.
