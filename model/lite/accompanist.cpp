@@ -82,7 +82,7 @@ Heard listen(const WindowRequest& request, LiteMemory& memory) {
   return heard;
 }
 
-LiteAccompanist::LiteAccompanist(const Preset& preset, const AccompanistOptions& options) : preset_(preset) {
+LiteAccompanist::LiteAccompanist(const Preset& preset, const AccompanistOptions& options) : preset_(preset), plain_(options.plain) {
   torch::set_num_threads(options.threads);
   const SafetensorsFile file(preset_.weights);
   std::vector<PrefixedModule> modules = {
@@ -246,7 +246,7 @@ void LiteAccompanist::generate(std::span<const WindowRequest> requests, std::spa
     if (request.controls.score) {
       results[i].plan = excerpt(*request.controls.score, request.write_begin - window_samples(), request.write_end);
     } else {
-      const auto* past = dynamic_cast<const LiteMemory*>(request.memory.get());
+      const auto* past = plain_ ? nullptr : dynamic_cast<const LiteMemory*>(request.memory.get());
       auto memory = past ? std::make_shared<LiteMemory>(*past) : std::make_shared<LiteMemory>();
       results[i].plan = compose(request, *memory);
       results[i].memory = std::move(memory);

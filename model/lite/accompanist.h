@@ -59,6 +59,7 @@ class LiteAccompanist final : public Accompanist {
                        std::span<const int64_t> first_frames, int64_t frames);
 
   Preset preset_;
+  const bool plain_;  // nothing packed, nothing remembered
   LiteSemantic semantic_;
   NoteRenderer renderer_;         // of the piano
   std::vector<Further> further_;  // of the other instruments that the weights have

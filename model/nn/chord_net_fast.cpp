@@ -68,14 +68,17 @@ void ChordNetFast::Block::operator()(Workspace& workspace, std::span<float> x) c
   const int64_t beats = std::ssize(x) / width, part = width / heads;
   conv(workspace, x);
   const auto normed = workspace.floats(beats * width), all = workspace.floats(beats * 3 * width);
-  const auto scores = workspace.floats(beats);
+  const int64_t keys = (beats + kKeyMultiple - 1) / kKeyMultiple * kKeyMultiple;
+  const auto beside = workspace.floats(part * keys), scores = workspace.floats(kQueryTile * keys);
   normalise(x, normed, width);
   qkv(workspace, normed, all);
   for (int64_t head = 0; head < heads; ++head) {
     const float* const q = all.data() + head * part;
-    row_loops().attend({q, q + width, q + 2 * width, normed.data() + head * part, beats, beats, part, 3 * width,
-                        3 * width, width, 1 / std::sqrt(static_cast<float>(part)), bias.data() + head * beats * beats,
-                        scores.data()});
+    for (int64_t beat = 0; beat < beats; ++beat)
+      for (int64_t c = 0; c < part; ++c) beside[c * keys + beat] = q[width + beat * 3 * width + c];
+    row_loops().attend({q, beside.data(), q + 2 * width, normed.data() + head * part, beats, beats, part, 3 * width,
+                        keys, 3 * width, width, 1 / std::sqrt(static_cast<float>(part)),
+                        bias.data() + head * beats * beats, scores.data()});
   }
   join(workspace, normed, x, Then::add);
   normalise(x, normed, width);

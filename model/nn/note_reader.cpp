@@ -49,8 +49,9 @@ class PackedNoteReader final : public NoteReader {
     std::ranges::copy(conditions_, x.inner.begin());
     far_(workspace_, seen, conditions_.data(), width_, Then::add_silu);
     steps_.clear();
+    room_ = (tokens + kKeyMultiple - 1) / kKeyMultiple * kKeyMultiple;
     for (Layer& layer : layers_) {
-      layer.keys.resize(static_cast<size_t>(tokens * width_));
+      layer.keys.resize(static_cast<size_t>(room_ * width_));
       layer.values.resize(static_cast<size_t>(tokens * width_));
     }
   }
@@ -76,7 +77,7 @@ class PackedNoteReader final : public NoteReader {
   struct Layer {
     Norm norm_attention, norm_feed;
     Dense qkv, join, wide, narrow;
-    std::vector<float> keys, values;  // [tokens][width]
+    std::vector<float> keys, values;  // [width][room], [tokens][width]
   };
 
   void embed(const NoteToken& token, float* x) const {
@@ -90,37 +91,38 @@ class PackedNoteReader final : public NoteReader {
     add(velocity_, token.velocity);
   }
 
-  // One head's query or key, turned by its step.
-  void turn(const float* x, int step, float* out) const {
+  // One head's query or key, turned by its step; `apart` from one number to the next.
+  void turn(const float* x, int step, float* out, int64_t apart = 1) const {
     const std::complex<float>* const by = turns_.data() + step * part_ / 2;
     for (int64_t i = 0; i < part_ / 2; ++i) {
       const std::complex<float> turned = std::complex<float>(x[i], x[i + part_ / 2]) * by[i];
-      out[i] = turned.real();
-      out[i + part_ / 2] = turned.imag();
+      out[i * apart] = turned.real();
+      out[(i + part_ / 2) * apart] = turned.imag();
     }
   }
 
   void forward(Layer& layer, std::span<float> x, size_t before) {
     const int64_t count = std::ssize(x) / width_;
     const auto normed = workspace_.floats(count * width_), qkv = workspace_.floats(count * 3 * width_);
-    const auto seen = workspace_.floats(count * width_), scores = workspace_.floats(std::ssize(steps_));
+    const auto seen = workspace_.floats(count * width_), scores = workspace_.floats(kQueryTile * room_);
     const auto query = workspace_.floats(part_), bias = workspace_.floats(std::ssize(steps_));
     layer.norm_attention(x, normed);
     layer.qkv(workspace_, normed, qkv);
     for (int64_t t = 0; t < count; ++t) {
       const size_t token = before + static_cast<size_t>(t);
       const float* const own = qkv.data() + t * 3 * width_;
-      const int64_t at = static_cast<int64_t>(token) * width_;
       for (int64_t head = 0; head < heads_; ++head)
-        turn(own + width_ + head * part_, steps_[token], layer.keys.data() + at + head * part_);
-      std::copy_n(own + 2 * width_, width_, layer.values.data() + at);
+        turn(own + width_ + head * part_, steps_[token],
+             layer.keys.data() + head * part_ * room_ + static_cast<int64_t>(token), room_);
+      std::copy_n(own + 2 * width_, width_, layer.values.data() + static_cast<int64_t>(token) * width_);
       for (int64_t head = 0; head < heads_; ++head) {
         turn(own + head * part_, steps_[token], query.data());
         const float* const by_distance = distance_.data() + head * (kWindowSteps + 1);
         for (size_t j = 0; j <= token; ++j) bias[j] = by_distance[std::max(0, steps_[token] - steps_[j])];
-        row_loops().attend({query.data(), layer.keys.data() + head * part_, layer.values.data() + head * part_,
+        row_loops().attend({query.data(), layer.keys.data() + head * part_ * room_, layer.values.data() + head * part_,
                             seen.data() + t * width_ + head * part_, 1, static_cast<int64_t>(token) + 1, part_, width_,
-                            width_, width_, 1 / std::sqrt(static_cast<float>(part_)), bias.data(), scores.data()});
+                            room_, width_, width_, 1 / std::sqrt(static_cast<float>(part_)), bias.data(),
+                            scores.data()});
       }
     }
     layer.join(workspace_, seen, x, Then::add);
@@ -152,6 +154,7 @@ class PackedNoteReader final : public NoteReader {
   std::vector<std::complex<float>> turns_;  // [step][part / 2]
   std::vector<float> conditions_, state_;   // [steps][width]; [width], after the last token
   std::vector<int> steps_;                  // of the tokens that were read
+  int64_t room_ = 0;                        // for tokens
   Workspace workspace_;
 };
 

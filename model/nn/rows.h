@@ -42,13 +42,16 @@ struct DepthwiseArgs {
 };
 
 // Softmax attention of `queries` rows over `keys` rows for one head: out = softmax(scale q k + bias) v.
+inline constexpr int kQueryTile = 4;
+inline constexpr int64_t kKeyMultiple = 32;
 struct AttentionArgs {
-  const float *q, *k, *v;
+  const float *q, *k, *v;  // k [part][k_stride]: keys lie beside each other
   float* out;
-  int64_t queries, keys, part, q_stride, k_stride, out_stride;  // part: a multiple of 16
+  int64_t queries, keys, part, q_stride, k_stride, v_stride,
+      out_stride;  // part, k_stride: multiples of 16, kKeyMultiple
   float scale;
   const float* bias;  // [queries][keys], or null
-  float* scores;      // [keys], scratch
+  float* scores;      // [kQueryTile][k_stride], scratch
 };
 
 struct RowLoops {

@@ -170,30 +170,61 @@ void depthwise(const DepthwiseArgs& a) {
     }
 }
 
-void attend(const AttentionArgs& a) {
-  for (int64_t i = 0; i < a.queries; ++i) {
-    const float* const q = a.q + i * a.q_stride;
+// Queries i .. i + kRows. Keys lie beside each other, so that neither product has a sum across lanes.
+template <int kRows>
+void attend_tile(const AttentionArgs& a, int64_t i) {
+  const auto scores = [&a](int r) { return a.scores + r * a.k_stride; };
+  for (int64_t j = 0; j < a.keys; j += 2 * kLanes) {
+    Vec sum[kRows][2] = {};
+    for (int64_t c = 0; c < a.part; ++c) {
+      const Vec first = load(a.k + c * a.k_stride + j), second = load(a.k + c * a.k_stride + j + kLanes);
+      for (int r = 0; r < kRows; ++r) {
+        const float q = a.q[(i + r) * a.q_stride + c];
+        sum[r][0] += q * first;
+        sum[r][1] += q * second;
+      }
+    }
+    for (int r = 0; r < kRows; ++r)
+      for (int v = 0; v < 2; ++v) store(scores(r) + j + v * kLanes, a.scale * sum[r][v]);
+  }
+  float sums[kRows];
+  for (int r = 0; r < kRows; ++r) {
     float largest = -3e38f;
     for (int64_t j = 0; j < a.keys; ++j) {
-      Vec sum{};
-      for (int64_t c = 0; c < a.part; c += kLanes) sum += load(q + c) * load(a.k + j * a.k_stride + c);
-      const float score = a.scale * total(sum) + (a.bias ? a.bias[i * a.keys + j] : 0);
-      a.scores[j] = score;
-      largest = score > largest ? score : largest;
+      if (a.bias) scores(r)[j] += a.bias[(i + r) * a.keys + j];
+      largest = scores(r)[j] > largest ? scores(r)[j] : largest;
     }
-    float sum = 0;
+    for (int64_t j = a.keys; j < (a.keys + kLanes - 1) / kLanes * kLanes; ++j) scores(r)[j] = -3e38f;
+    Vec sum{};
     for (int64_t j = 0; j < a.keys; j += kLanes) {
-      const int64_t count = a.keys - j;
-      const Vec e = exponential(larger(load_some(a.scores + j, count) - largest, all(-87)));
-      store_some(a.scores + j, e, count);
-      for (int64_t k = 0; k < std::min<int64_t>(count, kLanes); ++k) sum += e[k];
+      const Vec score = load(scores(r) + j);
+      const Vec e = score > -1e38f ? exponential(larger(score - largest, all(-87))) : Vec{};
+      store(scores(r) + j, e);
+      sum += e;
     }
-    for (int64_t c = 0; c < a.part; c += kLanes) {
-      Vec seen{};
-      for (int64_t j = 0; j < a.keys; ++j) seen += a.scores[j] * load(a.v + j * a.k_stride + c);
-      store(a.out + i * a.out_stride + c, seen / sum);
-    }
+    sums[r] = total(sum);
   }
+  for (int64_t c = 0; c < a.part; c += kLanes) {
+    Vec seen[kRows][2] = {};  // even and odd keys: a sum alone would wait for itself
+    int64_t j = 0;
+    for (; j + 1 < a.keys; j += 2) {
+      const Vec even = load(a.v + j * a.v_stride + c), odd = load(a.v + (j + 1) * a.v_stride + c);
+      for (int r = 0; r < kRows; ++r) {
+        seen[r][0] += scores(r)[j] * even;
+        seen[r][1] += scores(r)[j + 1] * odd;
+      }
+    }
+    if (j < a.keys)
+      for (int r = 0; r < kRows; ++r) seen[r][0] += scores(r)[j] * load(a.v + j * a.v_stride + c);
+    for (int r = 0; r < kRows; ++r)
+      store(a.out + (i + r) * a.out_stride + c, (seen[r][0] + seen[r][1]) / sums[r]);
+  }
+}
+
+void attend(const AttentionArgs& a) {
+  int64_t i = 0;
+  for (; i + kQueryTile <= a.queries; i += kQueryTile) attend_tile<kQueryTile>(a, i);
+  for (; i < a.queries; ++i) attend_tile<1>(a, i);
 }
 
 void gate(const float* x, float* out, int64_t count) {
