@@ -45,13 +45,53 @@ FASTSAG_VARIANTS void accelerate(std::span<const std::complex<float>> current,
   }
 }
 
+constexpr float kPi = std::numbers::pi_v<float>;
+
+// Phases of coefficients: Abramowitz and Stegun 4.4.49, off by 1e-7 at most.
+FASTSAG_VARIANTS void arguments(std::span<const std::complex<float>> coefficients, std::span<float> phases) {
+  const auto* in = reinterpret_cast<const float*>(coefficients.data());
+  for (size_t i = 0; i < coefficients.size(); ++i) {
+    const float re = in[2 * i], im = in[2 * i + 1], x = std::abs(re), y = std::abs(im);
+    const float small = x < y ? x : y, large = x < y ? y : x;
+    const float t = small / (large + 1e-30f), s = t * t;
+    float angle =
+        t *
+        (1 +
+         s * (-0.3333314528f +
+              s * (0.1999355085f +
+                   s * (-0.1420889944f +
+                        s * (0.1065626393f +
+                             s * (-0.0752896400f + s * (0.0429096138f + s * (-0.0161657367f + s * 0.0028662257f))))))));
+    angle = x < y ? kPi / 2 - angle : angle;
+    angle = re < 0 ? kPi - angle : angle;
+    phases[i] = im < 0 ? -angle : angle;
+  }
+}
+
+// magnitude e^(i phase), to 1e-7 of the magnitude; phases within a few turns.
+FASTSAG_VARIANTS void polar(std::span<const float> magnitude, std::span<const float> phases,
+                            std::span<std::complex<float>> coefficients) {
+  auto* out = reinterpret_cast<float*>(coefficients.data());
+  for (size_t i = 0; i < magnitude.size(); ++i) {
+    const float quarter = std::floor(phases[i] * (2 / kPi) + 0.5f);
+    const float x = phases[i] - quarter * 1.5707963f - quarter * 2.6794897e-8f, s = x * x;
+    const float sine = x * (1 + s * (-1.6666654611e-1f + s * (8.3321608736e-3f - s * 1.9515295891e-4f)));
+    const float cosine =
+        1 - 0.5f * s + s * s * (4.166664568298827e-2f + s * (-1.388731625493765e-3f + s * 2.443315711809948e-5f));
+    const auto turn = static_cast<int32_t>(quarter);
+    const float a = turn & 1 ? sine : cosine, b = turn & 1 ? cosine : sine;
+    out[2 * i] = magnitude[i] * ((turn + 1) & 2 ? -a : a);
+    out[2 * i + 1] = magnitude[i] * (turn & 2 ? -b : b);
+  }
+}
+
 // In [-pi, pi): splitmix64 of the coefficient's absolute place.
 float hashed_phase(int64_t frame, int bin) {
   uint64_t z = static_cast<uint64_t>(frame) * kBins + bin + 0x9e3779b97f4a7c15u;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
   z ^= z >> 31;
-  return std::numbers::pi_v<float> * (static_cast<float>(z >> 40) * 0x1p-23f - 1);
+  return kPi * (static_cast<float>(z >> 40) * 0x1p-23f - 1);
 }
 
 // Coefficients by magnitude, the largest first: in steps of a hundredth of a neper, for which no comparison is needed.
@@ -106,8 +146,9 @@ class HeapIntegration {
   void know(int first, std::span<const std::complex<float>> spectra) {
     if (spectra.empty()) return;
     const int begin = first * kBins, end = begin + static_cast<int>(spectra.size());
+    arguments(spectra, std::span(phase_).subspan(begin, spectra.size()));
     for (int i = begin; i < end; ++i) {
-      phase_[i] = centred(spectra[i - begin], i % kBins);
+      phase_[i] = centred(phase_[i], i % kBins);
       done_[i] = true;
       const bool at_edge = i + kBins >= end || (begin > 0 && i < begin + kBins);
       if (at_edge && magnitude_[i] > floor_) queue_.push(i, log_[i]);
@@ -117,9 +158,11 @@ class HeapIntegration {
   // The phases of a guide are known wherever it is more than a trace of the magnitude.
   void follow(std::span<const std::complex<float>> guide) {
     constexpr float kTrace = 0.25f;
+    std::vector<float> phases(guide.size());
+    arguments(guide, phases);
     for (int i = 0; i < std::ssize(guide); ++i)
       if (wanted(i) && power(guide[i]) > kTrace * kTrace * magnitude_[i] * magnitude_[i])
-        set(i, centred(guide[i], i % kBins));
+        set(i, centred(phases[i], i % kBins));
   }
 
   // The magnitudes with their phases.
@@ -130,12 +173,10 @@ class HeapIntegration {
       set(seed, 0);
       spread();
     }
+    for (int i = 0; i < std::ssize(phase_); ++i)
+      phase_[i] = centred(done_[i] ? phase_[i] : hashed_phase(first_frame_ + i / kBins, i % kBins), i % kBins);
     Spectra spectra(magnitude_.size());
-    for (int i = 0; i < std::ssize(spectra); ++i) {
-      const int bin = i % kBins;
-      const float phase = done_[i] ? phase_[i] : hashed_phase(first_frame_ + i / kBins, bin);
-      spectra[i] = std::polar(bin % 2 ? -magnitude_[i] : magnitude_[i], phase);
-    }
+    polar(magnitude_, phase_, spectra);
     return spectra;
   }
 
@@ -155,9 +196,7 @@ class HeapIntegration {
     return -0.5f * kGamma / (kHop * kFft) * slope;
   }
 
-  static float centred(std::complex<float> coefficient, int bin) {
-    return std::arg(coefficient) + (bin % 2 ? std::numbers::pi_v<float> : 0.0f);
-  }
+  static float centred(float phase, int bin) { return phase + (bin % 2 ? kPi : 0.0f); }
   void set(int i, float phase) {
     phase_[i] = phase;
     done_[i] = true;
@@ -170,7 +209,7 @@ class HeapIntegration {
   void spread() {
     while (!queue_.empty()) {
       const int i = queue_.pop(), bin = i % kBins;
-      const float own = 2 * std::numbers::pi_v<float> / kFft * static_cast<float>(bin * kHop % kFft);
+      const float own = 2 * kPi / kFft * static_cast<float>(bin * kHop % kFft);
       if (i + kBins < std::ssize(phase_) && wanted(i + kBins))
         set(i + kBins, wrap(phase_[i] + own + time_half(i) + time_half(i + kBins)));
       if (i >= kBins && wanted(i - kBins)) set(i - kBins, wrap(phase_[i] - own - time_half(i) - time_half(i - kBins)));
@@ -181,7 +220,7 @@ class HeapIntegration {
 
   // A float keeps its precision near zero only.
   static float wrap(float phase) {
-    constexpr float kTurn = 2 * std::numbers::pi_v<float>;
+    constexpr float kTurn = 2 * kPi;
     return phase - kTurn * std::round(phase / kTurn);
   }
 
@@ -224,7 +263,7 @@ struct Known {
     const size_t end = begin + samples.size();
     const size_t length = std::min({size_t(kSeam), samples.size(), wave.size() - end});
     for (size_t n = 0; n < length; ++n) {
-      const float fade = 0.5f + 0.5f * std::cos(std::numbers::pi_v<float> * static_cast<float>(n) / kSeam);
+      const float fade = 0.5f + 0.5f * std::cos(kPi * static_cast<float>(n) / kSeam);
       wave[end + n] += fade * (samples[samples.size() - 1 - n] - wave[end - 1 - n]);
     }
   }

@@ -6,6 +6,8 @@
 #include <numbers>
 #include <vector>
 
+#include "dsp/variants.h"
+
 namespace fastsag::dsp {
 namespace {
 
@@ -66,27 +68,63 @@ class Deviation {
 };
 const Deviation kDeviation;
 
-// Log-probability of the onsets (s) under the grid.
-double score(std::span<const double> onsets, const Grid& grid, double prior) {
-  const double sixteenth = grid.period / 4, per_second = 1 / sixteenth;
-  double product = 1;
-  int64_t before = 0;
-  for (size_t i = 0; i < onsets.size(); ++i) {
-    const double x = (onsets[i] - grid.origin) * per_second;
-    const double line = std::floor(x + 0.5);
-    const auto here = static_cast<int64_t>(line);
-    float step;
-    if (i == 0)
-      step = kFirstOnset[here & 3];
-    else if (here == before)
-      step = kSamePlace;
-    else
-      step = 0.001f * static_cast<float>(kNextOnset[before & 3][std::min<int64_t>(here - before, kIntervals) - 1]);
-    const float density = (1 - kStray) * step * kDeviation.density((x - line) * sixteenth) + kStray * kStrayDensity;
-    product *= static_cast<double>(density);  // .03 to 20 each: a hundred onsets stay far inside a double
-    before = here;
+// Share of what follows the grid, by the place of one onset in the beat and the 16ths to the next (0..17).
+struct NextOnset {
+  std::array<float, kPlaces*(kIntervals + 1)> table;
+  constexpr NextOnset() : table() {
+    for (int place = 0; place < kPlaces; ++place) {
+      table[static_cast<size_t>(place * (kIntervals + 1))] = (1 - kStray) * kSamePlace;
+      for (int i = 0; i < kIntervals; ++i)
+        table[static_cast<size_t>(place * (kIntervals + 1) + i + 1)] =
+            (1 - kStray) * 0.001f * static_cast<float>(kNextOnset[place][i]);
+    }
   }
-  return std::log(product) + prior;
+};
+constexpr NextOnset kNext;
+
+using Phases = std::array<float, kPhases>;
+
+// One onset more: multiplies each grid's probability. `offset`: of the onset from the grid's origin, in 16ths;
+// `before`: the 16th of the onset before.
+FASTSAG_VARIANTS void take_onset(const Phases& offset, float sixteenth, const Deviation& deviation,
+                                 std::array<int32_t, kPhases>& before, Phases& product) {
+  for (size_t p = 0; p < kPhases; ++p) {
+    const float line = std::floor(offset[p] + 0.5f);
+    const auto here = static_cast<int32_t>(line);
+    const int32_t apart = std::min(here - before[p], kIntervals);
+    const float step = kNext.table[static_cast<size_t>((before[p] & 3) * (kIntervals + 1) + apart)];
+    product[p] *= step * deviation.density((offset[p] - line) * sixteenth) + kStray * kStrayDensity;
+    before[p] = here;
+  }
+}
+
+// Log-probability of the onsets (s, ascending) under grids of one period, whose origins lie a share of a beat apart
+// before `centre`.
+std::array<double, kPhases> scores_of(std::span<const double> onsets, double period, double centre) {
+  const double sixteenth = period / 4;
+  std::array<double, kPhases> logs{};
+  std::array<int32_t, kPhases> before{};
+  Phases offset, product;
+  product.fill(1);
+  for (size_t i = 0; i < onsets.size(); ++i) {
+    const double first = (onsets[i] - centre) / sixteenth;
+    for (size_t p = 0; p < kPhases; ++p) offset[p] = static_cast<float>(first + 4. * static_cast<double>(p) / kPhases);
+    if (i == 0) {
+      for (size_t p = 0; p < kPhases; ++p) {
+        const float line = std::floor(offset[p] + 0.5f);
+        before[p] = static_cast<int32_t>(line);
+        product[p] = (1 - kStray) * kFirstOnset[before[p] & 3] *
+                         kDeviation.density((offset[p] - line) * static_cast<float>(sixteenth)) +
+                     kStray * kStrayDensity;
+      }
+    } else {
+      take_onset(offset, static_cast<float>(sixteenth), kDeviation, before, product);
+    }
+    if (i % 8 != 7 && i + 1 != onsets.size()) continue;  // .03 to 20 each: eight stay far inside a float
+    for (size_t p = 0; p < kPhases; ++p) logs[p] += std::log(product[p]);
+    product.fill(1);
+  }
+  return logs;
 }
 
 // Least squares through the onsets that lie near a 16th, held to the grid as it is by `stiffness`: that many squared
@@ -128,12 +166,10 @@ Search search(std::span<const double> onsets) {
     return Grid{period, centre - period * static_cast<double>(i % kPhases) / kPhases};
   };
   for (size_t tempo = 0; tempo < tempi; ++tempo) {
-    Grid grid = grid_at(tempo * kPhases);
-    const double prior = tempo_prior(grid.period);
-    for (size_t phase = 0; phase < kPhases; ++phase) {
-      grid.origin = centre - grid.period * static_cast<double>(phase) / kPhases;
-      scores[tempo * kPhases + phase] = score(onsets, grid, prior);
-    }
+    const double period = grid_at(tempo * kPhases).period, prior = tempo_prior(period);
+    std::ranges::transform(scores_of(onsets, period, centre),
+                           scores.begin() + static_cast<std::ptrdiff_t>(tempo * kPhases),
+                           [prior](double log) { return log + prior; });
   }
   const auto best = static_cast<size_t>(std::ranges::max_element(scores) - scores.begin());
   double all = 0, near = 0;
@@ -188,10 +224,11 @@ PulseEstimate estimate_pulse(std::span<const float> voice, std::span<const Melod
   kept.origin += std::round((0.5 * (onsets.front() + onsets.back()) - kept.origin) / kept.period) * kept.period;
   kept = fitted(onsets, kept, 1000);
   // Which of its 16ths is the beat is no reason to leave a grid: that is for those to say who know more than onsets.
+  const auto shifted = scores_of(onsets, kept.period, kept.origin);
   double as_kept = -1e9;
-  for (int k = 0; k < kPlaces; ++k)
-    as_kept = std::max(as_kept, score(onsets, {kept.period, kept.origin + k * kept.period / kPlaces}, 0));
-  const double gain = score(onsets, best, tempo_prior(best.period)) - as_kept - tempo_prior(kept.period);
+  for (int k = 0; k < kPlaces; ++k) as_kept = std::max(as_kept, shifted[static_cast<size_t>(k * kPhases / kPlaces)]);
+  const double as_best = scores_of(onsets, best.period, best.origin).front();
+  const double gain = as_best + tempo_prior(best.period) - as_kept - tempo_prior(kept.period);
   const double held = static_cast<double>(previous->confidence);
   if (gain > kMargin * held) return absolute(best, found.sureness);
   // Confidence is the memory: windows that agree add to it, those that would rather have another grid wear it down.

@@ -19,7 +19,7 @@ constexpr int64_t kBins = dsp::kMelBins, kHop = dsp::kMelHop, kFft = dsp::kMelFf
 constexpr double kTurn = 2 * std::numbers::pi;
 constexpr double kHighestHz = 5000;  // above, a band holds so many partials that their phases are noise
 constexpr int kMostPartials = 40;
-constexpr double kLeast = 1e-3;  // of the power in its bin: a partial that has less is not heard there
+constexpr float kLeast = 1e-3f;                  // of the power in its bin: a partial that has less is not heard there
 constexpr int64_t kRing = 3 * kSampleRate / 10;  // samples that a released string is heard on
 
 struct Partial {
@@ -50,40 +50,63 @@ std::vector<Partial> partials_within(std::span<const Note> notes, int64_t begin,
   return partials;
 }
 
-double level_at(const Partial& partial, int64_t position) {
-  if (position < partial.onset - kFft / 2 || position >= partial.end) return 0;
-  const auto seconds_since = [position](int64_t from) {
-    return static_cast<double>(std::max<int64_t>(0, position - from)) / kSampleRate;
-  };
-  return partial.level * std::exp(-partial.decay * seconds_since(partial.onset) - 12 * seconds_since(partial.release));
-}
-
 size_t bin_of(const Partial& partial) { return static_cast<size_t>(std::lround(partial.hz * kFft / kSampleRate)); }
 
-// [frames][partials]: what a bin holds, shared among the partials about it by their levels' power.
-std::vector<float> gains_of(std::span<const Partial> partials, std::span<const float> magnitude, int64_t first_frame) {
-  const size_t frames = magnitude.size() / kBins, count = partials.size();
-  std::vector<float> gains(frames * count);
-  std::vector<double> levels(count), power(kBins);
-  for (size_t frame = 0; frame < frames; ++frame) {
-    const int64_t middle = (first_frame + static_cast<int64_t>(frame)) * kHop + kHop / 2;
-    std::ranges::fill(power, 0);
-    for (size_t i = 0; i < count; ++i) {
-      levels[i] = level_at(partials[i], middle);
-      for (size_t bin = bin_of(partials[i]), near = bin - 1; near <= bin + 1; ++near)
-        power[near] += levels[i] * levels[i];
-    }
-    for (size_t i = 0; i < count; ++i) {
-      const size_t bin = bin_of(partials[i]);
-      if (levels[i] * levels[i] <= kLeast * power[bin]) continue;
-      const double amplitude = static_cast<double>(magnitude[frame * kBins + bin]) / (kFft / 4);  // of a lone tone
-      gains[frame * count + i] = static_cast<float>(amplitude * levels[i] / std::sqrt(power[bin]));
-    }
+// What a partial has in the frames in which it sounds.
+struct Course {
+  int64_t first = 0;  // frame of the span
+  std::vector<float> values;
+
+  float at(int64_t frame) const {
+    return frame < first || frame >= first + std::ssize(values) ? 0 : values[static_cast<size_t>(frame - first)];
   }
-  return gains;
+};
+
+// Its own level, of `frames` whose first has its middle at that position.
+Course levels_of(const Partial& partial, int64_t first_middle, int64_t frames) {
+  const auto seconds_since = [](int64_t from, int64_t position) {
+    return static_cast<double>(std::max<int64_t>(0, position - from)) / kSampleRate;
+  };
+  const auto frame_after = [&](int64_t position) {
+    return std::clamp<int64_t>((position - first_middle + kHop - 1) / kHop, 0, frames);
+  };
+  Course course{frame_after(partial.onset - kFft / 2), {}};
+  const int64_t end = frame_after(partial.end);
+  course.values.reserve(static_cast<size_t>(std::max<int64_t>(0, end - course.first)));
+  for (int64_t frame = course.first; frame < end; ++frame) {
+    const int64_t middle = first_middle + frame * kHop;
+    const double falls =
+        partial.decay * seconds_since(partial.onset, middle) + 12 * seconds_since(partial.release, middle);
+    course.values.push_back(static_cast<float>(partial.level * std::exp(-falls)));
+  }
+  return course;
 }
 
-constexpr size_t kBlock = 16;  // of samples that one rotation serves
+// What a bin holds, shared among the partials about it by their levels' power.
+std::vector<Course> gains_of(std::span<const Partial> partials, std::span<const float> magnitude, int64_t first_frame) {
+  const int64_t frames = std::ssize(magnitude) / kBins;
+  std::vector<Course> courses;
+  std::vector<float> power(magnitude.size());
+  for (const Partial& partial : partials) {
+    const Course& course = courses.emplace_back(levels_of(partial, first_frame * kHop + kHop / 2, frames));
+    for (int64_t frame = course.first; frame < course.first + std::ssize(course.values); ++frame) {
+      float* const about = power.data() + frame * kBins + bin_of(partial);
+      const float level = course.at(frame);
+      for (int near = -1; near <= 1; ++near) about[near] += level * level;
+    }
+  }
+  for (size_t i = 0; i < partials.size(); ++i) {
+    for (size_t k = 0; k < courses[i].values.size(); ++k) {
+      const size_t at = (static_cast<size_t>(courses[i].first) + k) * kBins + bin_of(partials[i]);
+      float& value = courses[i].values[k];
+      const float amplitude = magnitude[at] / (kFft / 4);  // of a lone tone
+      value = value * value <= kLeast * power[at] ? 0 : amplitude * value / std::sqrt(power[at]);
+    }
+  }
+  return courses;
+}
+
+constexpr size_t kBlock = 64;  // of samples that one rotation serves
 
 // Block after block of `samples`, cos of the angle of `at` and its turns; returns the angle after the last.
 FASTSAG_VARIANTS std::complex<double> add_blocks(std::span<float> samples, float from, float slope, const float* cosine,
@@ -147,13 +170,11 @@ std::vector<float> partials_of(std::span<const Note> notes, std::span<const floa
   const int64_t begin = first_frame * kHop - dsp::kMelPad, end = begin + (frames - 1) * kHop + kFft;
   std::vector<float> wave(static_cast<size_t>(end - begin));
   const std::vector<Partial> partials = partials_within(notes, begin, end);
-  const std::vector<float> gains = gains_of(partials, magnitude, first_frame);
+  const std::vector<Course> gains = gains_of(partials, magnitude, first_frame);
   for (size_t i = 0; i < partials.size(); ++i) {
     const Partial& partial = partials[i];
     Tone tone(kTurn * partial.hz / kSampleRate);
-    const auto gain = [&](int64_t frame) {
-      return gains[static_cast<size_t>(std::clamp<int64_t>(frame, 0, frames - 1)) * partials.size() + i];
-    };
+    const auto gain = [&](int64_t frame) { return gains[i].at(std::clamp<int64_t>(frame, 0, frames - 1)); };
     // From the middle of one frame to that of the next; half a window more before the first and after the last.
     const int64_t lead = kFft / (2 * kHop);
     for (int64_t frame = -lead; frame < frames + lead - 1; ++frame) {

@@ -43,7 +43,7 @@ struct DepthwiseArgs {
 
 // Softmax attention of `queries` rows over `keys` rows for one head: out = softmax(scale q k + bias) v.
 inline constexpr int kQueryTile = 4;
-inline constexpr int64_t kKeyMultiple = 32;
+inline constexpr int64_t kKeyMultiple = 64;
 struct AttentionArgs {
   const float *q, *k, *v;  // k [part][k_stride]: keys lie beside each other
   float* out;

@@ -170,22 +170,21 @@ void depthwise(const DepthwiseArgs& a) {
     }
 }
 
-// Queries i .. i + kRows. Keys lie beside each other, so that neither product has a sum across lanes.
+// Queries i .. i + kRows. Keys lie beside each other, so that neither product has a sum across lanes. A sum waits for
+// itself, so eight or so are under way at once.
 template <int kRows>
 void attend_tile(const AttentionArgs& a, int64_t i) {
+  constexpr int kWide = kRows == 1 ? 4 : 2, kChains = kRows == 1 ? 8 : 2;
   const auto scores = [&a](int r) { return a.scores + r * a.k_stride; };
-  for (int64_t j = 0; j < a.keys; j += 2 * kLanes) {
-    Vec sum[kRows][2] = {};
-    for (int64_t c = 0; c < a.part; ++c) {
-      const Vec first = load(a.k + c * a.k_stride + j), second = load(a.k + c * a.k_stride + j + kLanes);
-      for (int r = 0; r < kRows; ++r) {
-        const float q = a.q[(i + r) * a.q_stride + c];
-        sum[r][0] += q * first;
-        sum[r][1] += q * second;
+  for (int64_t j = 0; j < a.keys; j += kWide * kLanes) {
+    Vec sum[kRows][kWide] = {};
+    for (int64_t c = 0; c < a.part; ++c)
+      for (int v = 0; v < kWide; ++v) {
+        const Vec keys = load(a.k + c * a.k_stride + j + v * kLanes);
+        for (int r = 0; r < kRows; ++r) sum[r][v] += a.q[(i + r) * a.q_stride + c] * keys;
       }
-    }
     for (int r = 0; r < kRows; ++r)
-      for (int v = 0; v < 2; ++v) store(scores(r) + j + v * kLanes, a.scale * sum[r][v]);
+      for (int v = 0; v < kWide; ++v) store(scores(r) + j + v * kLanes, a.scale * sum[r][v]);
   }
   float sums[kRows];
   for (int r = 0; r < kRows; ++r) {
@@ -205,19 +204,19 @@ void attend_tile(const AttentionArgs& a, int64_t i) {
     sums[r] = total(sum);
   }
   for (int64_t c = 0; c < a.part; c += kLanes) {
-    Vec seen[kRows][2] = {};  // even and odd keys: a sum alone would wait for itself
+    Vec seen[kRows][kChains] = {};
+    const auto see = [&](int64_t j, int chain) {
+      const Vec value = load(a.v + j * a.v_stride + c);
+      for (int r = 0; r < kRows; ++r) seen[r][chain] += scores(r)[j] * value;
+    };
     int64_t j = 0;
-    for (; j + 1 < a.keys; j += 2) {
-      const Vec even = load(a.v + j * a.v_stride + c), odd = load(a.v + (j + 1) * a.v_stride + c);
-      for (int r = 0; r < kRows; ++r) {
-        seen[r][0] += scores(r)[j] * even;
-        seen[r][1] += scores(r)[j + 1] * odd;
-      }
+    for (; j + kChains <= a.keys; j += kChains)
+      for (int chain = 0; chain < kChains; ++chain) see(j + chain, chain);
+    for (; j < a.keys; ++j) see(j, 0);
+    for (int r = 0; r < kRows; ++r) {
+      for (int chain = 1; chain < kChains; ++chain) seen[r][0] += seen[r][chain];
+      store(a.out + (i + r) * a.out_stride + c, seen[r][0] / sums[r]);
     }
-    if (j < a.keys)
-      for (int r = 0; r < kRows; ++r) seen[r][0] += scores(r)[j] * load(a.v + j * a.v_stride + c);
-    for (int r = 0; r < kRows; ++r)
-      store(a.out + (i + r) * a.out_stride + c, (seen[r][0] + seen[r][1]) / sums[r]);
   }
 }
 
