@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "dsp/quantile.h"
+#include "dsp/variants.h"
 
 namespace fastsag::dsp {
 namespace {
@@ -44,41 +45,64 @@ struct Segment {
   float level_db = 0;
 };
 
+// The least of the levels' costs, and where it stands first.
+constexpr size_t kPadded = (kLevels + 15) / 16 * 16;
+using Costs = std::array<float, kPadded>;  // beyond kLevels: never the least
+FASTSAG_VARIANTS size_t cheapest(const Costs& costs) {
+  std::array<float, 16> least;
+  std::copy_n(costs.begin(), 16, least.begin());
+  for (size_t s = 16; s < kPadded; s += 16)
+    for (size_t lane = 0; lane < 16; ++lane)
+      least[lane] = costs[s + lane] < least[lane] ? costs[s + lane] : least[lane];
+  float lowest = least[0];
+  for (const float cost : least) lowest = cost < lowest ? cost : lowest;
+  size_t at = 0;
+  while (costs[at] != lowest) ++at;
+  return at;
+}
+
+// Each level goes on, or is entered where that costs less; its own cost of the frame comes on top.
+FASTSAG_VARIANTS void step_levels(float enter, float pitch, float sure, float unvoiced, Costs& costs,
+                                  std::array<char, kPadded>& entered) {
+  for (size_t s = 0; s < kPadded; ++s) {
+    const float away = pitch - (kLowestPitch + kStep * static_cast<float>(static_cast<int32_t>(s)));
+    const float square = away * away, far = square < kFarthest ? square : kFarthest;
+    entered[s] = enter < costs[s];
+    costs[s] = (enter < costs[s] ? enter : costs[s]) + sure * far + unvoiced;
+  }
+}
+
 // Level of every frame: -1 = rest.
 std::vector<int> note_path(std::span<const F0Frame> frames) {
-  constexpr size_t kStates = kLevels + 1;
-  std::vector<std::array<int16_t, kStates>> from(frames.size());
-  std::array<float, kStates> total{};
+  struct Step {
+    int entered_from, rest_from;             // levels; -1: the rest
+    std::array<char, kPadded> entered = {};  // else it went on
+  };
+  std::vector<Step> steps(frames.size());
+  Costs costs{};
+  float rest = 0;
   for (size_t k = 0; k < frames.size(); ++k) {
-    const auto best_note = static_cast<size_t>(std::min_element(total.begin() + 1, total.end()) - total.begin());
-    const float pitch = frames[k].hz > 0 ? midi_of(frames[k].hz) : 0.0f;
-    const float sure = frames[k].hz > 0 ? frames[k].voicing : 0.0f;
-    std::array<float, kStates> next;
-    for (size_t s = 0; s < kStates; ++s) {
-      size_t source = s;
-      float best = total[s];
-      if (k > 0 && total[best_note] + (s == 0 ? kNoteEdge : kNewNote) < best)
-        source = best_note, best = total[best_note] + (s == 0 ? kNoteEdge : kNewNote);
-      if (k > 0 && s > 0 && total[0] + kNoteEdge < best) source = 0, best = total[0] + kNoteEdge;
-      float here;
-      if (s == 0) {
-        here = kVoicedInRest * sure;
-      } else if (frames[k].hz > 0) {
-        const float away = pitch - (kLowestPitch + kStep * static_cast<float>(s - 1));
-        here = sure * std::min(away * away, kFarthest);
-      } else {
-        here = kUnvoicedInNote;
-      }
-      from[k][s] = static_cast<int16_t>(source);
-      next[s] = best + here;
-    }
-    total = next;
+    std::fill(costs.begin() + kLevels, costs.end(), 1e9f);
+    const auto best = static_cast<int>(cheapest(costs));
+    const float lowest = costs[static_cast<size_t>(best)];
+    const bool voiced = frames[k].hz > 0, from_rest = rest + kNoteEdge < lowest + kNewNote;
+    const bool rests = k > 0 && lowest + kNoteEdge < rest;
+    const float enter = k > 0 ? std::min(rest + kNoteEdge, lowest + kNewNote) : 1e9f;
+    const float sure = voiced ? frames[k].voicing : 0;
+    steps[k].entered_from = from_rest ? -1 : best;
+    steps[k].rest_from = rests ? best : -1;
+    step_levels(enter, voiced ? midi_of(frames[k].hz) : 0, sure, voiced ? 0 : kUnvoicedInNote, costs, steps[k].entered);
+    rest = (rests ? lowest + kNoteEdge : rest) + kVoicedInRest * sure;
   }
   std::vector<int> path(frames.size());
-  auto state = static_cast<size_t>(std::ranges::min_element(total) - total.begin());
+  const auto last = static_cast<int>(cheapest(costs));
+  int state = rest <= costs[static_cast<size_t>(last)] ? -1 : last;
   for (size_t k = frames.size(); k-- > 0;) {
-    path[k] = static_cast<int>(state) - 1;
-    state = static_cast<size_t>(from[k][state]);
+    path[k] = state;
+    if (state < 0)
+      state = steps[k].rest_from;
+    else if (steps[k].entered[static_cast<size_t>(state)])
+      state = steps[k].entered_from;
   }
   return path;
 }

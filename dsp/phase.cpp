@@ -136,10 +136,15 @@ class HeapIntegration {
         first_frame_(first_frame),
         floor_(std::max(std::ranges::max(magnitude) * kTolerance, 1e-12f)),
         log_(magnitude.size()),
+        time_half_(magnitude.size()),
+        bin_half_(magnitude.size()),
         phase_(magnitude.size()),
-        done_(magnitude.size()),
+        state_(magnitude.size()),
         queue_(magnitude.size(), std::log(floor_ / kTolerance)) {
     std::ranges::transform(magnitude, log_.begin(), [this](float m) { return std::log(std::max(m, floor_)); });
+    std::ranges::transform(magnitude, state_.begin(),
+                           [this](float m) { return m > floor_ ? State::wanted : State::low; });
+    for (int frame = 0; frame < frames_; ++frame) find_gradient(frame);
   }
 
   // The phases of the frames from `first` on are known: integrate from them.
@@ -149,9 +154,9 @@ class HeapIntegration {
     arguments(spectra, std::span(phase_).subspan(begin, spectra.size()));
     for (int i = begin; i < end; ++i) {
       phase_[i] = centred(phase_[i], i % kBins);
-      done_[i] = true;
       const bool at_edge = i + kBins >= end || (begin > 0 && i < begin + kBins);
-      if (at_edge && magnitude_[i] > floor_) queue_.push(i, log_[i]);
+      if (at_edge && state_[i] == State::wanted) queue_.push(i, log_[i]);
+      state_[i] = State::done;
     }
   }
 
@@ -169,41 +174,38 @@ class HeapIntegration {
   Spectra run() {
     spread();
     for (const int seed : peaks()) {
-      if (done_[seed]) continue;
+      if (state_[seed] == State::done) continue;
       set(seed, 0);
       spread();
     }
     for (int i = 0; i < std::ssize(phase_); ++i)
-      phase_[i] = centred(done_[i] ? phase_[i] : hashed_phase(first_frame_ + i / kBins, i % kBins), i % kBins);
+      phase_[i] =
+          centred(state_[i] == State::done ? phase_[i] : hashed_phase(first_frame_ + i / kBins, i % kBins), i % kBins);
     Spectra spectra(magnitude_.size());
     polar(magnitude_, phase_, spectra);
     return spectra;
   }
 
  private:
-  // Half the step of the phase from one frame to the next, in radians (the 2 pi hop bin / fft of the bin's own
-  // frequency left out): by the Cauchy-Riemann equations, how the log-magnitude changes over bins.
-  float time_half(int i) const {
-    const int bin = i % kBins;
-    const float slope = bin == 0 || bin == kBins - 1 ? 0 : (log_[i + 1] - log_[i - 1]) / 2;
-    return 0.5f * kHop * kFft / kGamma * slope;
-  }
-  // Half the step from one bin to the next: how the log-magnitude changes over frames.
-  float bin_half(int i) const {
-    const int frame = i / kBins;
-    const int before = frame > 0 ? i - kBins : i, after = frame < frames_ - 1 ? i + kBins : i;
-    const float slope = (log_[after] - log_[before]) / static_cast<float>(after - before == 2 * kBins ? 2 : 1);
-    return -0.5f * kGamma / (kHop * kFft) * slope;
+  enum class State : char { low, wanted, done };
+
+  void find_gradient(int frame) {
+    const int first = frame * kBins, last = first + kBins - 1;
+    for (int i = first + 1; i < last; ++i)
+      time_half_[i] = 0.5f * kHop * kFft / kGamma * (log_[i + 1] - log_[i - 1]) / 2;
+    const int before = frame > 0 ? kBins : 0, after = frame < frames_ - 1 ? kBins : 0;
+    const float per_frame = -0.5f * kGamma / (kHop * kFft) / static_cast<float>(before && after ? 2 : 1);
+    for (int i = first; i <= last; ++i) bin_half_[i] = per_frame * (log_[i + after] - log_[i - before]);
   }
 
   static float centred(float phase, int bin) { return phase + (bin % 2 ? kPi : 0.0f); }
   void set(int i, float phase) {
     phase_[i] = phase;
-    done_[i] = true;
+    state_[i] = State::done;
     queue_.push(i, log_[i]);
   }
 
-  bool wanted(int i) const { return !done_[i] && magnitude_[i] > floor_; }
+  bool wanted(int i) const { return state_[i] == State::wanted; }
 
   // From the strongest known coefficient to its neighbours, until nothing strong enough is left to reach.
   void spread() {
@@ -211,10 +213,11 @@ class HeapIntegration {
       const int i = queue_.pop(), bin = i % kBins;
       const float own = 2 * kPi / kFft * static_cast<float>(bin * kHop % kFft);
       if (i + kBins < std::ssize(phase_) && wanted(i + kBins))
-        set(i + kBins, wrap(phase_[i] + own + time_half(i) + time_half(i + kBins)));
-      if (i >= kBins && wanted(i - kBins)) set(i - kBins, wrap(phase_[i] - own - time_half(i) - time_half(i - kBins)));
-      if (bin + 1 < kBins && wanted(i + 1)) set(i + 1, wrap(phase_[i] + bin_half(i) + bin_half(i + 1)));
-      if (bin > 0 && wanted(i - 1)) set(i - 1, wrap(phase_[i] - bin_half(i) - bin_half(i - 1)));
+        set(i + kBins, wrap(phase_[i] + own + time_half_[i] + time_half_[i + kBins]));
+      if (i >= kBins && wanted(i - kBins))
+        set(i - kBins, wrap(phase_[i] - own - time_half_[i] - time_half_[i - kBins]));
+      if (bin + 1 < kBins && wanted(i + 1)) set(i + 1, wrap(phase_[i] + bin_half_[i] + bin_half_[i + 1]));
+      if (bin > 0 && wanted(i - 1)) set(i - 1, wrap(phase_[i] - bin_half_[i] - bin_half_[i - 1]));
     }
   }
 
@@ -244,8 +247,13 @@ class HeapIntegration {
   int frames_;
   int64_t first_frame_;
   float floor_;
-  std::vector<float> log_, phase_;
-  std::vector<char> done_;
+  std::vector<float> log_;
+  // Half the step of the phase from one frame to the next, in radians (the 2 pi hop bin / fft of the bin's own
+  // frequency left out): by the Cauchy-Riemann equations, how the log-magnitude changes over bins.
+  std::vector<float> time_half_;
+  std::vector<float> bin_half_;  // from one bin to the next: how it changes over frames
+  std::vector<float> phase_;
+  std::vector<State> state_;
   MagnitudeQueue queue_;
 };
 

@@ -77,7 +77,7 @@ Course levels_of(const Partial& partial, int64_t first_middle, int64_t frames) {
     const int64_t middle = first_middle + frame * kHop;
     const double falls =
         partial.decay * seconds_since(partial.onset, middle) + 12 * seconds_since(partial.release, middle);
-    course.values.push_back(static_cast<float>(partial.level * std::exp(-falls)));
+    course.values.push_back(static_cast<float>(partial.level) * std::exp(static_cast<float>(-falls)));
   }
   return course;
 }
@@ -173,6 +173,7 @@ std::vector<float> partials_of(std::span<const Note> notes, std::span<const floa
   const std::vector<Course> gains = gains_of(partials, magnitude, first_frame);
   for (size_t i = 0; i < partials.size(); ++i) {
     const Partial& partial = partials[i];
+    if (std::ranges::all_of(gains[i].values, [](float g) { return g == 0; })) continue;
     Tone tone(kTurn * partial.hz / kSampleRate);
     const auto gain = [&](int64_t frame) { return gains[i].at(std::clamp<int64_t>(frame, 0, frames - 1)); };
     // From the middle of one frame to that of the next; half a window more before the first and after the last.

@@ -1,8 +1,10 @@
 #include "model/nn/note_generator.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "model/lite/chance.h"
 
@@ -33,12 +35,14 @@ constexpr float kDoublingPenalty = 1.2f;  // nats
 constexpr float kBetweenEighths = 1.5f;
 
 // Draws from softmax(logits / temperature), the unlikely tail beyond top_p left out. -infinity is never drawn.
-int draw(std::vector<float> logits, const SamplingOptions& options, Chance& chance) {
-  std::vector<int> order;
+int draw(std::span<float> logits, const SamplingOptions& options, Chance& chance) {
+  std::array<int, kIntervals + 1> all;
+  size_t possible = 0;
   for (size_t i = 0; i < logits.size(); ++i)
-    if (logits[i] > -std::numeric_limits<float>::infinity()) order.push_back(static_cast<int>(i));
+    if (logits[i] > -std::numeric_limits<float>::infinity()) all[possible++] = static_cast<int>(i);
+  const auto order = std::span(all).first(possible);
   const auto value = [&](int i) { return logits[static_cast<size_t>(i)]; };
-  std::ranges::stable_sort(order, std::greater(), value);
+  std::ranges::sort(order, [&](int a, int b) { return value(a) != value(b) ? value(a) > value(b) : a < b; });
   double sum = 0;
   const float highest = value(order.front());
   for (const int i : order)
@@ -197,9 +201,11 @@ class NoteGeneratorImpl::PlainReader final : public NoteReader {
     state_ = net_.hidden(cache_, {t.step.to(device_), t.interval.to(device_), t.pitch.to(device_), t.length.to(device_),
                                   t.velocity.to(device_)});
   }
-  std::vector<float> intervals() override { return floats_of(net_.to_interval_(state_)); }
-  std::vector<float> lengths(int interval) override { return floats_of(net_.to_length_(of_note(interval))); }
-  std::vector<float> velocities(int interval) override { return floats_of(net_.to_velocity_(of_note(interval))); }
+  std::span<float> intervals() override { return logits_ = floats_of(net_.to_interval_(state_)); }
+  std::span<float> lengths(int interval) override { return logits_ = floats_of(net_.to_length_(of_note(interval))); }
+  std::span<float> velocities(int interval) override {
+    return logits_ = floats_of(net_.to_velocity_(of_note(interval)));
+  }
 
  private:
   Tensor of_note(int interval) { return state_ + net_.chosen_->weight[interval]; }
@@ -208,6 +214,7 @@ class NoteGeneratorImpl::PlainReader final : public NoteReader {
   torch::Device device_;
   NoteCache cache_;
   Tensor state_;
+  std::vector<float> logits_;
 };
 
 void NoteGeneratorImpl::prepare(Precision precision) {
@@ -227,7 +234,7 @@ void NoteGeneratorImpl::prepare(Precision precision) {
                       to_length_,
                       to_velocity_};
   for (const auto& layer : *layers_) weights.layers.push_back(layer->as<NoteLayer>()->weights());
-  packed_ = packed_note_reader(weights, precision);
+  packed_ = std::make_shared<PackedNotes>(weights, precision);
 }
 
 std::vector<ScoreNote> NoteGeneratorImpl::sample(std::span<const float> conditions, std::span<const StepChord> chords,
@@ -236,8 +243,10 @@ std::vector<ScoreNote> NoteGeneratorImpl::sample(std::span<const float> conditio
                                                  const SamplingOptions& options, std::span<const int> sung,
                                                  std::span<const uint16_t> allowed) {
   torch::InferenceMode inference;
-  PlainReader plain(*this);
-  NoteReader& reader = packed_ ? *packed_ : plain;
+  std::optional<PlainReader> plain;
+  PackedNotes::Loan packed;
+  if (packed_) packed = packed_->lend();
+  NoteReader& reader = packed ? *packed : plain.emplace(*this);
   reader.begin(conditions, std::ssize(prefix) + (begin - prefix_begin) + (end - begin) * (kNotesPerStep + 1));
   std::vector<ScoreNote> out;
   for (int step = begin; step < end; ++step) {
@@ -250,7 +259,7 @@ std::vector<ScoreNote> NoteGeneratorImpl::sample(std::span<const float> conditio
     for (int number = 0; number < kNotesPerStep; ++number) {
       Chance chance(
           {options.seed, static_cast<uint64_t>(positions[static_cast<size_t>(step)]), static_cast<uint64_t>(number)});
-      std::vector<float> logits = reader.intervals();
+      const std::span<float> logits = reader.intervals();
       for (int i = 0; i < kIntervals; ++i)
         if (i < lowest || i > highest || !(classes >> (i + 10 + root) % 12 & 1))
           logits[static_cast<size_t>(i)] = -std::numeric_limits<float>::infinity();
@@ -261,7 +270,7 @@ std::vector<ScoreNote> NoteGeneratorImpl::sample(std::span<const float> conditio
           logits[static_cast<size_t>(interval)] -= kDoublingPenalty;
       }
       if (number == 0 && step % 2 == 1) logits[kEndOfStep] += kBetweenEighths;
-      const int interval = draw(std::move(logits), options, chance);
+      const int interval = draw(logits, options, chance);
       if (interval == kEndOfStep) break;
       ScoreNote note{step, interval + 10 + root, 0, 0};
       note.length = draw(reader.lengths(interval), options, chance);

@@ -5,7 +5,7 @@
 // A sequence: for every step the token STEP, then its notes. Read at a token, the net says what comes next: a note or
 // END (of the step). RoPE and a learnt bias speak of distances in steps, not in tokens.
 // Shapes: conditions [batch, steps, kNoteConditions] (model/lite/steps.h); tokens [batch, tokens].
-// Threads: one instance from one thread at a time.
+// Threads: sample() from any once it is prepared, else one thread.
 #include <torch/torch.h>
 
 #include <cstdint>
@@ -103,7 +103,7 @@ class NoteGeneratorImpl : public torch::nn::Module {
   torch::nn::ModuleList layers_;
   torch::nn::LayerNorm norm_{nullptr};
   torch::nn::Linear to_interval_{nullptr}, to_length_{nullptr}, to_velocity_{nullptr};
-  std::shared_ptr<NoteReader> packed_;
+  std::shared_ptr<PackedNotes> packed_;
 };
 TORCH_MODULE(NoteGenerator);
 

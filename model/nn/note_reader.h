@@ -4,6 +4,7 @@
 //
 // Threads: one thread an object.
 #include <memory>
+#include <mutex>
 #include <span>
 #include <vector>
 
@@ -22,10 +23,11 @@ class NoteReader {
   // A new window: conditions [steps][kNoteConditions]; as many tokens as this will be read.
   virtual void begin(std::span<const float> conditions, int64_t tokens) = 0;
   virtual void read(std::span<const NoteToken> tokens) = 0;
-  // Of what comes after the last token that was read; the note's own once its interval is chosen.
-  virtual std::vector<float> intervals() = 0;
-  virtual std::vector<float> lengths(int interval) = 0;
-  virtual std::vector<float> velocities(int interval) = 0;
+  // Logits of what comes after the last token that was read; the note's own once its interval is chosen. Good until the
+  // next call, and the caller's to change.
+  virtual std::span<float> intervals() = 0;
+  virtual std::span<float> lengths(int interval) = 0;
+  virtual std::span<float> velocities(int interval) = 0;
 };
 
 // What the packed one is made of, by names of the published module (NoteGenerator).
@@ -43,7 +45,28 @@ struct NoteWeights {
   torch::nn::Linear to_interval, to_length, to_velocity;
 };
 
-std::unique_ptr<NoteReader> packed_note_reader(const NoteWeights& weights, Precision precision);
+// Packed weights, and readers of them for as many rooms as are written for at once. Threads: any.
+class PackedNotes {
+  struct GiveBack {
+    PackedNotes* to;
+    void operator()(NoteReader* reader) const;
+  };
+
+ public:
+  using Loan = std::unique_ptr<NoteReader, GiveBack>;
+
+  PackedNotes(const NoteWeights& weights, Precision precision);
+  ~PackedNotes();
+  Loan lend();
+
+ private:
+  struct Weights;
+  class Reader;
+
+  std::unique_ptr<const Weights> weights_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<NoteReader>> idle_;
+};
 
 // Turns of queries and keys: rate of each of `half` pairs, radians a step (RoPE).
 std::vector<float> rope_rates(int64_t half);
