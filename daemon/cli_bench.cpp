@@ -130,10 +130,11 @@ void write(const std::string& file, const std::string& text) {
   if (!out) throw Error("could not write " + file + "; expected a folder that exists and may be written to");
 }
 
-void run(model::BenchRequest request, bool json, const std::string& plot) {
+void run(model::BenchRequest request, bool json, const std::string& plot, const std::string& save) {
   request.growth = !plot.empty();
   if (dsp::counts_heap()) request.heap_allocations = dsp::heap_allocations;
-  if (!plot.empty()) write(plot, "");  // a wrong name is said before minutes of work
+  for (const std::string& file : {plot, save})
+    if (!file.empty()) write(file, "");  // a wrong name is said before minutes of work
   const BenchReport report = model::bench(request, [](const BenchRow& row) {
     std::fprintf(stderr, "%s %s: %s ms\n", row.block.c_str(), row.way.c_str(), figure(row.median() * 1e3).c_str());
   });
@@ -142,6 +143,7 @@ void run(model::BenchRequest request, bool json, const std::string& plot) {
   else
     print(request, report);
   if (!plot.empty()) write(plot, model::growth_svg(report));
+  if (!save.empty()) write(save, to_json(request, report).dump(2) + "\n");
 }
 
 }  // namespace
@@ -151,7 +153,7 @@ void add_bench(CLI::App& app) {
       app.add_subcommand("bench", "How fast a preset is here: each block of its model, and windows of rooms");
   auto request = std::make_shared<model::BenchRequest>();
   auto json = std::make_shared<bool>(false);
-  auto plot = std::make_shared<std::string>();
+  auto plot = std::make_shared<std::string>(), save = std::make_shared<std::string>();
   request->threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   command->add_option("--preset", request->preset, "A preset's name, or the path of its .toml")->capture_default_str();
   command->add_option("--device", request->device, "cpu, cuda, cuda:1")->capture_default_str();
@@ -172,7 +174,8 @@ void add_bench(CLI::App& app) {
   command->add_flag("--baseline", request->baseline, "Also run the same modules plainly, for comparison");
   command->add_option("--plot", *plot, "Also measure how cost grows with rooms, steps and hop: a picture (SVG)");
   command->add_flag("--json", *json, "Print one JSON object");
-  command->callback([request, json, plot] { run(*request, *json, *plot); });
+  command->add_option("--save", *save, "Also write that object to a file");
+  command->callback([request, json, plot, save] { run(*request, *json, *plot, *save); });
 }
 
 }  // namespace fastsag::daemon
