@@ -30,8 +30,7 @@ struct FoldArgs {
   const float *largest, *sum;
   T* fold;
   const float* to_v;    // [heads][channels][32]
-  const float* to_out;  // [heads][32][channels]
-  float gain;
+  const float* to_out;  // [heads][32][channels], times the attention's gain
   int64_t items, slices, channels;
   int64_t absent;  // pixels that were left out; their keys and colours are 0
 };
@@ -120,7 +119,7 @@ FASTSAG_BOTH void fold_write(const FoldArgs<T>& a, const float* value, int64_t i
   const float* const to_out = a.to_out + static_cast<int64_t>(key / kHeadKeys) * kHeadKeys * a.channels + channel;
   float made = 0;
   for (int e = 0; e < kHeadKeys; ++e) made += value[e] * to_out[e * a.channels];
-  narrow(a.gain * made, a.fold[(item * kKeys + key) * a.channels + channel]);
+  narrow(made, a.fold[(item * kKeys + key) * a.channels + channel]);
 }
 
 }  // namespace fastsag::model::cuda

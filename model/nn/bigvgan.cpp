@@ -4,6 +4,7 @@
 #include <numeric>
 #include <utility>
 
+#include "model/nn/bigvgan_cuda.h"
 #include "model/nn/bigvgan_fast.h"
 #include "model/nn/kernels.h"
 
@@ -58,11 +59,14 @@ BigVganImpl::BigVganImpl(BigVganVersion version_, BigVganSizes sizes_)
 
 BigVganImpl::~BigVganImpl() = default;
 
-void BigVganImpl::prepare(torch::ScalarType type) {
-  fast_.reset();  // its memory first
-  fast_ = std::make_shared<BigVganFast>(*this, has_bf16() ? type : torch::kFloat);
+void BigVganImpl::prepare(torch::ScalarType type, NetWay way) {
+  unprepare();  // its memory first
+  if (way == NetWay::own && conv_pre->weight.is_cpu())
+    fast_ = std::make_shared<BigVganFast>(*this, has_bf16() ? type : torch::kFloat);
+  else
+    cuda_ = std::make_shared<BigVganCuda>(*this, type);
 }
-void BigVganImpl::unprepare() { fast_.reset(); }
+void BigVganImpl::unprepare() { fast_.reset(), cuda_.reset(); }
 
 torch::Tensor BigVganImpl::seen(const std::string& name, torch::Tensor value) const {
   if (tap) tap(name, value);
@@ -91,8 +95,8 @@ torch::Tensor BigVganImpl::render(const torch::Tensor& mel, int64_t first, int64
 }
 
 torch::Tensor BigVganImpl::forward(const torch::Tensor& mel) {
-  const bool fast = fast_ && mel.is_cpu() && !torch::GradMode::is_enabled();
-  const torch::Tensor x = fast ? (*fast_)(mel, tap) : plain(mel);
+  const bool prepared = !torch::GradMode::is_enabled();
+  const torch::Tensor x = prepared && cuda_ ? (*cuda_)(mel, tap) : prepared && fast_ ? (*fast_)(mel, tap) : plain(mel);
   return version == BigVganVersion::v1 ? torch::tanh(x) : torch::clamp(x, -1, 1);
 }
 

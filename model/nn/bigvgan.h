@@ -2,8 +2,8 @@
 // BigVGAN, the paper's vocoder: a mel becomes sound through six stages of upsampling and residual blocks. Inference
 // only: weights are folded (no weight norm), parameter names are those of the published generator.
 //
-// prepare() gives it a faster way through the same numbers (bigvgan_fast.h), which forward() takes from then on
-// wherever no gradient is asked for.
+// prepare() gives it a faster way through the same numbers (bigvgan_fast.h; on a GPU bigvgan_cuda.h), which forward()
+// takes from then on wherever no gradient is asked for.
 //
 // Shapes/units: mel [B][100][T], natural log (not normalised) -> audio [B][1][256 T] in [-1, 1].
 // Source: Lee et al. 2023 (BigVGAN); REFERENCE.md section 11.
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "model/nn/snake.h"
+#include "model/nn/way.h"
 
 namespace fastsag::model {
 
@@ -42,6 +43,7 @@ class AmpBlockImpl : public torch::nn::Module {
 TORCH_MODULE(AmpBlock);
 
 class BigVganFast;
+class BigVganCuda;
 
 class BigVganImpl : public torch::nn::Module {
  public:
@@ -54,9 +56,9 @@ class BigVganImpl : public torch::nn::Module {
   int64_t reach() const;  // frames on either side that a frame of sound depends on
   int64_t hop() const;    // samples a frame
 
-  // Takes the weights as they are now; again after they change. kFloat, or kBFloat16 where has_bf16() (kernels.h), else
-  // kFloat too.
-  void prepare(torch::ScalarType type = torch::kFloat);
+  // Takes the weights as they are now; again after they change. kFloat, or kBFloat16; where the CPU has none
+  // (has_bf16(), kernels.h) that is kFloat too.
+  void prepare(torch::ScalarType type = torch::kFloat, NetWay way = NetWay::own);
   void unprepare();  // for comparing the two ways
 
   // Where given, sees what each part made, named as the module is; for comparing two runs.
@@ -74,6 +76,7 @@ class BigVganImpl : public torch::nn::Module {
   torch::Tensor plain(const torch::Tensor& mel);
 
   std::shared_ptr<BigVganFast> fast_;
+  std::shared_ptr<BigVganCuda> cuda_;
 };
 TORCH_MODULE(BigVgan);
 

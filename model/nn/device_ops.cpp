@@ -53,7 +53,8 @@ void run([[maybe_unused]] const torch::Tensor& x, [[maybe_unused]] const Kernel&
 
 #ifdef FASTSAG_CUDA
 #define FASTSAG_RUN(tensor, name, args) \
-  run(tensor, [&](void* stream) { return cuda::name(args, stream); }, [&] { cuda::name##_reference(args); })
+  run(                                  \
+      tensor, [&](void* stream) { return cuda::name(args, stream); }, [&] { cuda::name##_reference(args); })
 #else
 #define FASTSAG_RUN(tensor, name, args) run(tensor, 0, [&] { cuda::name##_reference(args); })
 #endif
@@ -102,16 +103,15 @@ DeviceConv::DeviceConv(const torch::nn::ConvTranspose2d& conv, torch::ScalarType
 
 torch::Tensor DeviceConv::operator()(const torch::Tensor& x) const {
   const Ints none = {0, 0};
-  const torch::Tensor made =
-      dense(at::convolution(x, weight_, {}, stride_, padding_, dilation_, transposed_, none, 1));
+  const torch::Tensor made = dense(at::convolution(x, weight_, {}, stride_, padding_, dilation_, transposed_, none, 1));
   count(1, {x, weight_, made});
   return made;
 }
 
 void norm_mish(torch::Tensor& x, const DeviceNorm& norm, const DeviceFrames& frames, const DeviceRest& rest) {
   const int64_t items = x.size(0), channels = x.size(1), rows = x.size(2) * x.size(3);
-  const torch::Tensor sums = torch::empty({items, cuda::norm_slices(rows), cuda::kGroups, 2},
-                                          x.options().dtype(torch::kDouble));
+  const torch::Tensor sums =
+      torch::empty({items, cuda::norm_slices(rows), cuda::kGroups, 2}, x.options().dtype(torch::kDouble));
   const torch::Tensor affine = torch::empty({items, 2, channels}, x.options().dtype(torch::kFloat));
   typed(x, [&]<class T>(T* data) {
     const cuda::NormArgs<T> args{data,
@@ -134,7 +134,8 @@ void norm_mish(torch::Tensor& x, const DeviceNorm& norm, const DeviceFrames& fra
                                  sums.data_ptr<double>(),
                                  floats(affine),
                                  reinterpret_cast<unsigned*>(frames.arrived.data_ptr<int32_t>())};
-    if (!cuda::norm_fits<T>(channels)) throw Error("group norm of " + std::to_string(channels) + " channels: no kernel");
+    if (!cuda::norm_fits<T>(channels))
+      throw Error("group norm of " + std::to_string(channels) + " channels: no kernel");
     FASTSAG_RUN(x, norm_mish, args);
   });
   count(2, {x, x, x, rest.residual});
@@ -162,16 +163,9 @@ torch::Tensor project(const torch::Tensor& x, const torch::Tensor& weight, const
                       const DeviceFrames& frames) {
   const torch::Tensor out = torch::empty({x.size(0), x.size(2), x.size(3)}, x.options().dtype(torch::kFloat));
   typed(x, [&]<class T>(T* data) {
-    const cuda::ProjectArgs<T> args{data,
-                                    floats(out),
-                                    floats(weight),
-                                    floats(bias),
-                                    floats(frames.mask),
-                                    item_stride(frames.mask),
-                                    x.size(3),
-                                    x.size(0),
-                                    x.size(2) * x.size(3),
-                                    x.size(1)};
+    const cuda::ProjectArgs<T> args{
+        data,      floats(out), floats(weight),        floats(bias), floats(frames.mask), item_stride(frames.mask),
+        x.size(3), x.size(0),   x.size(2) * x.size(3), x.size(1)};
     FASTSAG_RUN(x, project, args);
   });
   count(1, {x, out});
@@ -212,17 +206,9 @@ void attend(torch::Tensor& x, const DeviceAttention& attention, int64_t absent, 
   const torch::Tensor seen = torch::bmm(keys.view({items * slices, each, cuda::kKeys}).transpose(1, 2),
                                         pixel.reshape({items * slices, each, channels}));
   typed(x, [&]<class T>(T* data) {
-    const cuda::FoldArgs<T> args{same(data, seen),
-                                 floats(largest),
-                                 floats(sum),
-                                 same(data, fold),
-                                 floats(attention.to_v),
-                                 floats(attention.to_out),
-                                 attention.gain,
-                                 items,
-                                 slices,
-                                 channels,
-                                 absent};
+    const cuda::FoldArgs<T> args{
+        same(data, seen),         floats(largest), floats(sum), same(data, fold), floats(attention.to_v),
+        floats(attention.to_out), items,           slices,      channels,         absent};
     FASTSAG_RUN(x, attend_fold, args);
   });
   const torch::Tensor matrix = torch::bmm(attention.to_q.expand({items, channels, cuda::kKeys}), fold);

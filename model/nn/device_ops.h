@@ -84,9 +84,8 @@ struct DeviceSnake {
 torch::Tensor snake_run(const torch::Tensor& x, const DeviceSnake& snake, const torch::Tensor& bias);
 
 struct DeviceAttention {
-  torch::Tensor to_k, to_q;  // [C][128], of the images' type
-  torch::Tensor to_v, to_out, bias;
-  float gain = 0;
+  torch::Tensor to_k, to_q;          // [C][128], of the images' type
+  torch::Tensor to_v, to_out, bias;  // as FoldArgs wants them; bias [C]
 };
 // x += attention(x), times mask where that is defined.
 void attend(torch::Tensor& x, const DeviceAttention& attention, int64_t absent, const torch::Tensor& mask);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "model/nn/kernels.h"
+#include "model/nn/unet_cuda.h"
 #include "model/nn/unet_fast.h"
 
 namespace fastsag::model {
@@ -104,11 +105,19 @@ UNetImpl::UNetImpl(int64_t dim_) : dim(dim_), mlp_in(dim, 4 * dim), mlp_out(4 * 
 
 UNetImpl::~UNetImpl() = default;
 
-void UNetImpl::prepare(torch::ScalarType type) {
-  fast_.reset();  // its memory first
-  fast_ = std::make_shared<UNetFast>(*this, has_bf16() ? type : torch::kFloat);
+void UNetImpl::prepare(torch::ScalarType type, NetWay way) {
+  unprepare();  // its memory first
+  if (way == NetWay::own && mlp_in->weight.is_cpu())
+    fast_ = std::make_shared<UNetFast>(*this, has_bf16() ? type : torch::kFloat);
+  else if (UNetCuda::fits(*this))
+    cuda_ = std::make_shared<UNetCuda>(*this, type);
 }
-void UNetImpl::unprepare() { fast_.reset(); }
+void UNetImpl::unprepare() { fast_.reset(), cuda_.reset(); }
+
+torch::Tensor UNetImpl::time(const torch::Tensor& c_noise) {
+  const torch::Tensor embedding = seen("time_pos_emb", unet_time_embedding(c_noise, dim).to(mlp_in->weight.dtype()));
+  return seen("mlp", mlp_out(torch::mish(mlp_in(embedding))));
+}
 
 torch::Tensor UNetImpl::seen(const std::string& name, torch::Tensor value) const {
   if (tap) tap(name, value);
@@ -119,10 +128,10 @@ torch::Tensor UNetImpl::forward(const torch::Tensor& x, const torch::Tensor& mas
                                 const torch::Tensor& c_noise) {
   const torch::Tensor frames =
       mask.defined() ? mask.to(x.scalar_type()).unsqueeze(1) : x.new_ones({1, 1, 1, x.size(2)});
-  const torch::Tensor embedding = seen("time_pos_emb", unet_time_embedding(c_noise, dim).to(x.scalar_type()));
-  const torch::Tensor time = seen("mlp", mlp_out(torch::mish(mlp_in(embedding))));
+  const torch::Tensor level = time(c_noise);
+  if (cuda_ && !torch::GradMode::is_enabled()) return (*cuda_)(x, frames, mu, level, tap);
   const torch::Tensor image = torch::stack({mu, x}, 1);
-  return fast_ && UNetFast::fits(*this, x) ? (*fast_)(image, frames, time, tap) : plain(image, frames, time);
+  return fast_ && UNetFast::fits(*this, x) ? (*fast_)(image, frames, level, tap) : plain(image, frames, level);
 }
 
 torch::Tensor UNetImpl::plain(const torch::Tensor& image, const torch::Tensor& mask, const torch::Tensor& time) {

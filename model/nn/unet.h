@@ -3,7 +3,7 @@
 // the published checkpoint below `decoder.estimator.`.
 //
 // A module as constructed is what the trainer differentiates. prepare() gives it a faster way through the same numbers
-// (unet_fast.h), which forward() takes from then on wherever no gradient is asked for.
+// (unet_fast.h; on a GPU unet_cuda.h), which forward() takes from then on wherever no gradient is asked for.
 //
 // Shapes: x, mu [B][100][W], W a multiple of 4; mask [B or 1][1][W] (1 = frame) or undefined = all; c_noise [B] ->
 // [B][100][W], zero outside the mask. Group norms and attention see all of W, so the answer depends on its padding.
@@ -14,6 +14,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+
+#include "model/nn/way.h"
 
 namespace fastsag::model {
 
@@ -69,6 +71,7 @@ class UNetLevelImpl : public torch::nn::Module {
 TORCH_MODULE(UNetLevel);
 
 class UNetFast;
+class UNetCuda;
 
 class UNetImpl : public torch::nn::Module {
  public:
@@ -77,10 +80,13 @@ class UNetImpl : public torch::nn::Module {
   torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& mask, const torch::Tensor& mu,
                         const torch::Tensor& c_noise);
 
-  // Takes the weights as they are now; again after they change. kFloat, or kBFloat16 where has_bf16() (kernels.h), else
-  // kFloat too.
-  void prepare(torch::ScalarType type = torch::kFloat);
-  void unprepare();  // for comparing the two ways
+  torch::Tensor time(const torch::Tensor& c_noise);  // [B] -> [B][dim]: what the resnets are told of the level
+
+  // Takes the weights as they are now; again after they change. kFloat, or kBFloat16; where the CPU has none
+  // (has_bf16(), kernels.h) that is kFloat too.
+  void prepare(torch::ScalarType type = torch::kFloat, NetWay way = NetWay::own);
+  void unprepare();                                     // for comparing the two ways
+  const UNetCuda* cuda() const { return cuda_.get(); }  // where it is prepared as for a GPU, else null
 
   // Where given, sees what each part made, named as the module is; for comparing two runs.
   std::function<void(const std::string& name, const torch::Tensor& value)> tap;
@@ -98,6 +104,7 @@ class UNetImpl : public torch::nn::Module {
   torch::Tensor plain(const torch::Tensor& image, const torch::Tensor& mask, const torch::Tensor& time);
 
   std::shared_ptr<UNetFast> fast_;
+  std::shared_ptr<UNetCuda> cuda_;
 };
 TORCH_MODULE(UNet);
 

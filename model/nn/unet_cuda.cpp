@@ -1,5 +1,6 @@
 #include "model/nn/unet_cuda.h"
 
+#include "model/cuda/attention.h"
 #include "model/cuda/norm_mish.h"
 
 namespace fastsag::model {
@@ -7,19 +8,17 @@ namespace {
 
 torch::Tensor in_float(const torch::Tensor& weight) { return weight.detach().to(torch::kFloat).contiguous(); }
 
-DeviceAttention attention_of(const UNetAttention& attention, torch::ScalarType type) {
+}  // namespace
+
+DeviceAttention device_attention(const UNetAttention& attention, torch::ScalarType type) {
   const auto qkv = in_float(attention->to_qkv->weight).flatten(1).chunk(3, 0);
   const int64_t heads = UNetAttentionImpl::kHeads, head = UNetAttentionImpl::kHead;
-  const double gain = attention->gain.item<double>();
-  return {qkv[1].t().to(type).contiguous(),
-          qkv[0].t().to(type).contiguous(),
+  const torch::Tensor gain = in_float(attention->gain);
+  return {qkv[1].t().to(type).contiguous(), qkv[0].t().to(type).contiguous(),
           qkv[2].view({heads, head, -1}).transpose(1, 2).contiguous(),
-          in_float(attention->to_out->weight).view({-1, heads, head}).permute({1, 2, 0}).contiguous(),
-          (gain * in_float(attention->to_out->bias)).contiguous(),
-          static_cast<float>(gain)};
+          (gain * in_float(attention->to_out->weight)).view({-1, heads, head}).permute({1, 2, 0}).contiguous(),
+          (gain * in_float(attention->to_out->bias)).contiguous()};
 }
-
-}  // namespace
 
 CudaBlock::CudaBlock(const UNetBlock& block, torch::ScalarType type)
     : conv(block->conv, type), norm{conv.bias, in_float(block->norm->weight), in_float(block->norm->bias)} {}
@@ -45,7 +44,7 @@ torch::Tensor CudaResnet::operator()(const torch::Tensor& x, const DeviceFrames&
 }
 
 CudaLevel::CudaLevel(const UNetLevel& level, torch::ScalarType type)
-    : resnet1(level->first, type), resnet2(level->second, type), attention(attention_of(level->attention, type)) {
+    : resnet1(level->first, type), resnet2(level->second, type), attention(device_attention(level->attention, type)) {
   if (level->down) change.emplace(level->down, type);
   if (level->up) change.emplace(level->up, type);
 }
@@ -54,7 +53,7 @@ UNetCuda::UNetCuda(const UNetImpl& unet, torch::ScalarType type)
     : type_(type),
       mid_block1_(unet.mid_block1, type),
       mid_block2_(unet.mid_block2, type),
-      mid_attn_(attention_of(unet.mid_attn, type)),
+      mid_attn_(device_attention(unet.mid_attn, type)),
       final_block_(unet.final_block, type),
       final_weight_(in_float(unet.final_conv->weight).flatten()),
       final_bias_(in_float(unet.final_conv->bias)) {
@@ -81,10 +80,10 @@ UNetCuda::UNetCuda(const UNetImpl& unet, torch::ScalarType type)
   time_bias_ = torch::cat(biases);
 }
 
-bool UNetCuda::fits(const UNetImpl& unet, const torch::Tensor& x) {
-  return x.is_cuda() && !torch::GradMode::is_enabled() && cuda::norm_fits<float>(unet.dim) &&
-         cuda::norm_fits<float>(4 * unet.dim) && cuda::norm_fits<uint16_t>(unet.dim) &&
-         cuda::norm_fits<uint16_t>(4 * unet.dim);
+bool UNetCuda::fits(const UNetImpl& unet) {
+  return cuda::norm_fits<float>(unet.dim) && cuda::norm_fits<float>(4 * unet.dim) &&
+         cuda::norm_fits<uint16_t>(unet.dim) && cuda::norm_fits<uint16_t>(4 * unet.dim) &&
+         4 * unet.dim <= cuda::kMostFoldChannels;
 }
 
 int64_t UNetCuda::columns_for(int64_t frames, int64_t width) { return std::min(width, 4 * ((frames + 3) / 4 + 1)); }

@@ -22,6 +22,8 @@
 
 namespace fastsag::model {
 
+DeviceAttention device_attention(const UNetAttention& attention, torch::ScalarType type);
+
 struct CudaBlock {
   CudaBlock(const UNetBlock& block, torch::ScalarType type);
   torch::Tensor operator()(const torch::Tensor& x, const DeviceFrames& frames, const DeviceRest& rest) const;
@@ -52,7 +54,7 @@ class UNetCuda {
   using Frames = std::array<DeviceFrames, 3>;  // of the three levels
 
   UNetCuda(const UNetImpl& unet, torch::ScalarType type);
-  static bool fits(const UNetImpl& unet, const torch::Tensor& x);  // anything else goes the plain way
+  static bool fits(const UNetImpl& unet);  // widths that the kernels are made for; others go the plain way
 
   // From UNetImpl::forward()'s inputs and time embedding; computes all columns.
   torch::Tensor operator()(const torch::Tensor& x, const torch::Tensor& mask, const torch::Tensor& mu,

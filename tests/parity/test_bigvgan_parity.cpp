@@ -3,6 +3,7 @@
 
 #include "model/formula.h"
 #include "model/nn/bigvgan.h"
+#include "model/nn/bigvgan_cuda.h"
 #include "model/nn/bigvgan_fast.h"
 #include "tests/parity/sliced.h"
 
@@ -30,7 +31,9 @@ TEST(SnakeParity, EveryStepOfTheActivation) {
     expect("up" + n, up);
     expect("act" + n, model::snake(up, activation->alpha, activation->beta));
     expect("y" + n, activation(x));
-    expect("y" + n, model::FastSnake(activation)(x.unsqueeze(2)).squeeze(2));
+    const torch::Tensor image = x.unsqueeze(2).contiguous(at::MemoryFormat::ChannelsLast);
+    expect("y" + n, model::FastSnake(activation)(image).squeeze(2));
+    expect("y" + n, model::snake_run(image, model::device_snake(activation), {}).squeeze(2));
   }
   expect("snake32", model::snake(tensor_of(golden, "x32"), activation->alpha, activation->alpha));
 }
@@ -49,14 +52,15 @@ TEST_P(BigVganParity, EveryPart) {
   model::BigVgan vocoder(GetParam());
   model::fill_by_formula(*vocoder, model::FormulaModel::bigvgan);
   const torch::Tensor mel = tensor_of(golden, "mel");
-  for (const bool prepared : {false, true}) {
+  for (const std::string way : {"as constructed", "as prepared", "as on a GPU"}) {
     int parts = 0;
-    if (prepared) vocoder->prepare();
+    if (way == "as prepared") vocoder->prepare();
+    if (way == "as on a GPU") vocoder->prepare(torch::kFloat, model::NetWay::gpu);  // the kernels' references
     vocoder->tap = [&](const std::string& name, const torch::Tensor& value) {
       if (golden.tensors().contains(name)) expect_golden(golden, file(), name, value), ++parts;
     };
     expect_golden(golden, file(), "wav", vocoder(mel));
-    EXPECT_EQ(parts, 13) << prepared;  // all but one, within a block
+    EXPECT_EQ(parts, 13) << way;  // all but one, within a block
   }
 }
 

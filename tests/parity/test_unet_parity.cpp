@@ -1,4 +1,4 @@
-// nn/unet.h at full size: every part of it, as constructed and as prepared.
+// nn/unet.h at full size: every part of it, as constructed, as prepared, and as a GPU is given it.
 #include <gtest/gtest.h>
 
 #include "model/formula.h"
@@ -45,6 +45,13 @@ TEST_F(UNetParity, EveryPartAsConstructed) { expect_all_parts(); }
 
 TEST_F(UNetParity, EveryPartAsPrepared) {
   unet_->prepare();
+  expect_all_parts();
+}
+
+// The kernels of model/cuda, through their references.
+TEST_F(UNetParity, EveryPartAsOnAGpu) {
+  unet_->prepare(torch::kFloat, model::NetWay::gpu);
+  ASSERT_NE(unet_->cuda(), nullptr);
   expect_all_parts();
 }
 
