@@ -31,6 +31,9 @@ endif()
 if(FASTSAG_CUDA)
   target_compile_definitions(fastsag_torch INTERFACE FASTSAG_CUDA)
 endif()
+# Without it at::parallel_for of its headers runs on one thread, silently. At run time LibTorch's own libgomp serves both.
+target_compile_options(fastsag_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp>)
+target_link_options(fastsag_torch INTERFACE -fopenmp)
 # Torch headers take 20 s to read: this library exists for the precompiled one, which all of model/ reuses.
 if(NOT EXISTS "${CMAKE_BINARY_DIR}/torch_pch.cpp")
   file(WRITE "${CMAKE_BINARY_DIR}/torch_pch.cpp" "")

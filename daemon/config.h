@@ -76,7 +76,7 @@ struct ModelConfig {
   std::string chart_file;                             // empty: none
   std::shared_ptr<const model::Chart> chart;          // what the file says
   int steps = 0;                                      // EDM evaluations; 0: the preset's
-  int threads = 1;  // CPU threads of one window; more only help on idle cores, and hurt on busy ones
+  int threads = 1;  // CPU threads of the model; lite: rooms whose windows are made side by side
 };
 
 struct Config {

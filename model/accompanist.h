@@ -82,7 +82,7 @@ struct WindowResult {
   std::string error;
 };
 
-// Seconds that each part of the last generate() took.
+// Seconds that each part of the last generate() took; summed over rooms that were made side by side.
 struct Timing {
   double front_end = 0, semantic = 0, prior = 0, denoiser = 0, vocoder = 0;
 };
@@ -92,7 +92,7 @@ struct AccompanistOptions {
   std::string device = "cpu";        // "cpu", "cuda", "cuda:1"
   std::optional<int> steps;          // EDM evaluations in place of the preset's
   std::filesystem::path preset_dir;  // where named presets lie; empty: beside the program, then the source tree
-  int threads = 1;                   // CPU threads of one generate()
+  int threads = 1;                   // CPU threads of one generate(); lite: rooms made side by side
   bool plain = false;  // every network an operator at a time, as PyTorch runs it: what fastsag bench compares with
 };
 

@@ -1,5 +1,7 @@
 #include "model/lite/accompanist.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -82,7 +84,8 @@ Heard listen(const WindowRequest& request, LiteMemory& memory) {
   return heard;
 }
 
-LiteAccompanist::LiteAccompanist(const Preset& preset, const AccompanistOptions& options) : preset_(preset), plain_(options.plain) {
+LiteAccompanist::LiteAccompanist(const Preset& preset, const AccompanistOptions& options)
+    : preset_(preset), threads_(options.threads), plain_(options.plain) {
   torch::set_num_threads(options.threads);
   const SafetensorsFile file(preset_.weights);
   std::vector<PrefixedModule> modules = {
@@ -146,22 +149,15 @@ LiteAccompanist::Frames LiteAccompanist::frames_of(const WindowRequest& request)
 }
 
 // Instruments that have nothing to play cost nothing.
-torch::Tensor LiteAccompanist::render_notes(std::span<const WindowResult> results,
-                                            std::span<const int64_t> first_frames, int64_t frames) {
+torch::Tensor LiteAccompanist::render_notes(const Plan& plan, const Frames& frames) {
   std::vector<torch::Tensor> mels;
   std::vector<double> levels;
   const auto add = [&](NoteRenderer& renderer, int channel, double level_db) {
-    std::vector<torch::Tensor> rolls;
-    bool any = channel == kPianoChannel;
-    for (size_t i = 0; i < results.size(); ++i) {
-      std::vector<Note> notes;
-      std::ranges::copy_if(results[i].plan.notes, std::back_inserter(notes),
-                           [channel](const Note& note) { return note.channel == channel; });
-      any |= !notes.empty();
-      rolls.push_back(note_roll(notes, first_frames[i], frames));
-    }
-    if (!any) return;
-    mels.push_back(renderer->mu(torch::stack(rolls)));
+    std::vector<Note> notes;
+    std::ranges::copy_if(plan.notes, std::back_inserter(notes),
+                         [channel](const Note& note) { return note.channel == channel; });
+    if (notes.empty() && channel != kPianoChannel) return;
+    mels.push_back(renderer->mu(note_roll(notes, frames.first, frames.count).unsqueeze(0)));
     levels.push_back(level_db);
   };
   add(renderer_, kPianoChannel, 0);
@@ -176,43 +172,37 @@ bool LiteAccompanist::can_play(Ensemble ensemble) const {
   });
 }
 
-torch::Tensor LiteAccompanist::render(std::span<const WindowRequest> requests, std::span<const WindowResult> results,
-                                      std::span<const int64_t> first_frames, int64_t frames) {
+torch::Tensor LiteAccompanist::render(const WindowRequest& request, const Plan& plan, const Frames& frames,
+                                      Timing& timing) {
   Stopwatch watch;
-  torch::Tensor mel = render_notes(results, first_frames, frames);
-  watch.lap(timing_.prior);
+  const torch::Tensor mu = render_notes(plan, frames);
+  watch.lap(timing.prior);
+  const Finish& finish = finish_of(request);
   EdmOptions edm = lite_edm_options();
   edm.sigma_max = preset_.denoiser.sigma_max;
-  for (Finish* finish : {&piano_, &band_}) {
-    edm.steps = finish == &band_ ? preset_.denoiser.band_steps : preset_.denoiser.steps;
-    if (edm.steps == 0 || finish->denoiser.is_empty()) continue;
-    std::vector<torch::Tensor> mus, noise;
-    std::vector<int64_t> rooms;
-    for (size_t i = 0; i < requests.size(); ++i) {
-      if (&finish_of(requests[i]) != finish) continue;
-      rooms.push_back(static_cast<int64_t>(i));
-      mus.push_back(mel[rooms.back()]);
-      noise.push_back(frame_noise(requests[i].controls.seed, first_frames[i], frames));
-    }
-    if (rooms.empty()) continue;
-    const auto network = [finish](const torch::Tensor& x, const torch::Tensor& mask, const torch::Tensor& mu,
-                                  const torch::Tensor& c_noise) {
-      return finish->denoiser->forward(x, mask, mu, c_noise);
+  edm.steps = &finish == &band_ ? preset_.denoiser.band_steps : preset_.denoiser.steps;
+  torch::Tensor mel = mu;
+  if (edm.steps > 0 && !finish.denoiser.is_empty()) {
+    Denoiser denoiser = finish.denoiser;
+    const auto network = [&denoiser](const torch::Tensor& x, const torch::Tensor& mask, const torch::Tensor& condition,
+                                     const torch::Tensor& c_noise) {
+      return denoiser->forward(x, mask, condition, c_noise);
     };
-    const torch::Tensor mu = torch::stack(mus), refined = edm_sample(edm, network, torch::stack(noise), {}, mu);
-    mel.index_copy_(0, torch::tensor(rooms), finish == &band_ ? with_grain(mu, refined) : refined);
+    const torch::Tensor noise = frame_noise(request.controls.seed, frames.first, frames.count).unsqueeze(0);
+    mel = edm_sample(edm, network, noise, {}, mu);
+    if (&finish == &band_) mel = with_grain(mu, mel);
   }
-  watch.lap(timing_.denoiser);
-  return mel;
+  watch.lap(timing.denoiser);
+  return mel[0];
 }
 
-Plan LiteAccompanist::compose(const WindowRequest& request, LiteMemory& memory) {
+Plan LiteAccompanist::compose(const WindowRequest& request, LiteMemory& memory, Timing& timing) {
   Stopwatch watch;
   const Heard heard = listen(request, memory);
   const int64_t voice_begin = request.voice_end - std::ssize(request.voice);
   const Pulse pulse = with_bars(semantic_.beat_net, {heard.melody, voice_begin, request.voice_end}, heard.pulse,
                                 request.past ? &request.past->pulse : nullptr, heard.given);
-  watch.lap(timing_.front_end);
+  watch.lap(timing.front_end);
   Plan plan = semantic_.plan({.melody = heard.sung,
                               .voice_begin = heard.sung_from,
                               .voice_end = request.voice_end,
@@ -231,43 +221,55 @@ Plan LiteAccompanist::compose(const WindowRequest& request, LiteMemory& memory) 
   plan.sung = heard.sung;
   plan.sung_from = heard.sung_from;
   plan.singer_db = heard.singer_db;
-  watch.lap(timing_.semantic);
+  watch.lap(timing.semantic);
   return plan;
 }
 
+void LiteAccompanist::play(const WindowRequest& request, WindowResult& result, Timing& timing) {
+  if (request.controls.score) {
+    result.plan = excerpt(*request.controls.score, request.write_begin - window_samples(), request.write_end);
+  } else {
+    const auto* past = plain_ ? nullptr : dynamic_cast<const LiteMemory*>(request.memory.get());
+    auto memory = past ? std::make_shared<LiteMemory>(*past) : std::make_shared<LiteMemory>();
+    result.plan = compose(request, *memory, timing);
+    result.memory = std::move(memory);
+  }
+  if (rests(request, result.plan)) {
+    result.audio.assign(static_cast<size_t>(request.write_end - request.write_begin), 0.0f);
+    return;
+  }
+  const Frames frames = frames_of(request);
+  const torch::Tensor mel = render(request, result.plan, frames, timing);
+  Stopwatch watch;
+  thread_local TorchFftBatch fft(dsp::kMelFft);
+  result.audio =
+      LiteVocoder(finish_of(request).magnitude_net, {.griffin_lim = preset_.vocoder.griffin_lim, .fft = &fft})
+          .synthesize(mel, frames.first, request.write_begin, request.write_end, {request.played, request.played_end},
+                      result.plan.notes);
+  watch.lap(timing.vocoder);
+}
+
+// Rooms side by side, as many as there are threads; a room stays on its thread.
 void LiteAccompanist::generate(std::span<const WindowRequest> requests, std::span<WindowResult> results) {
   if (requests.size() != results.size()) throw Error("generate() wants one result a request");
   const torch::InferenceMode no_gradients;
   timing_ = {};
-  std::vector<int64_t> first_frames;
-  int64_t frames = 0;
-  for (size_t i = 0; i < requests.size(); ++i) {
-    const WindowRequest& request = requests[i];
-    if (request.controls.score) {
-      results[i].plan = excerpt(*request.controls.score, request.write_begin - window_samples(), request.write_end);
-    } else {
-      const auto* past = plain_ ? nullptr : dynamic_cast<const LiteMemory*>(request.memory.get());
-      auto memory = past ? std::make_shared<LiteMemory>(*past) : std::make_shared<LiteMemory>();
-      results[i].plan = compose(request, *memory);
-      results[i].memory = std::move(memory);
-    }
-    const Frames span = frames_of(request);
-    first_frames.push_back(span.first);
-    frames = std::max(frames, span.count);
+  if (requests.size() == 1 || threads_ == 1 || plain_) {
+    for (size_t i = 0; i < requests.size(); ++i) play(requests[i], results[i], timing_);
+    return;
   }
-  const torch::Tensor mel = render(requests, results, first_frames, frames);
-  TorchFftBatch fft(dsp::kMelFft);
-  for (size_t i = 0; i < requests.size(); ++i) {
-    const WindowRequest& request = requests[i];
-    Stopwatch watch;
-    if (rests(request, results[i].plan))
-      results[i].audio.assign(static_cast<size_t>(request.write_end - request.write_begin), 0.0f);
-    else
-      results[i].audio =
-          LiteVocoder(finish_of(request).magnitude_net, {.griffin_lim = preset_.vocoder.griffin_lim, .fft = &fft})
-              .synthesize(mel[static_cast<int64_t>(i)], first_frames[i], request.write_begin, request.write_end,
-                          {request.played, request.played_end}, results[i].plan.notes);
-    watch.lap(timing_.vocoder);
+  std::vector<Timing> timings(requests.size());
+  at::parallel_for(0, std::ssize(requests), 1, [&](int64_t begin, int64_t end) {
+    const torch::InferenceMode no_gradients_here;
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i)
+      play(requests[i], results[i], timings[i]);
+  });
+  for (const Timing& one : timings) {
+    timing_.front_end += one.front_end;
+    timing_.semantic += one.semantic;
+    timing_.prior += one.prior;
+    timing_.denoiser += one.denoiser;
+    timing_.vocoder += one.vocoder;
   }
 }
 

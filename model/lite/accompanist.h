@@ -38,6 +38,7 @@ class LiteAccompanist final : public Accompanist {
   void generate(std::span<const WindowRequest> requests, std::span<WindowResult> results) override;
   const Timing& last_timing() const override { return timing_; }
   int64_t window_samples() const override { return 10 * kSampleRate; }
+  int best_batch() const override { return threads_; }
   std::string_view preset() const override { return preset_.name; }
   bool can_play(Ensemble ensemble) const override;
 
@@ -50,15 +51,16 @@ class LiteAccompanist final : public Accompanist {
     Instrument instrument;
     NoteRenderer renderer{NoteRendererImpl::kSmallChannels};
   };
-  void pack(Precision precision);                                  // for speed
-  Plan compose(const WindowRequest& request, LiteMemory& memory);  // what to play to what is heard
-  // mel [rooms][frames][100] of the rooms' plans, all of the same number of frames.
-  torch::Tensor render_notes(std::span<const WindowResult> results, std::span<const int64_t> first_frames,
-                             int64_t frames);
-  torch::Tensor render(std::span<const WindowRequest> requests, std::span<const WindowResult> results,
-                       std::span<const int64_t> first_frames, int64_t frames);
+  void pack(Precision precision);  // for speed
+  // Of one room; from several threads at once.
+  void play(const WindowRequest& request, WindowResult& result, Timing& timing);
+  Plan compose(const WindowRequest& request, LiteMemory& memory, Timing& timing);  // what to play to what is heard
+  torch::Tensor render_notes(const Plan& plan, const Frames& frames);              // mel [1][frames][100]
+  torch::Tensor render(const WindowRequest& request, const Plan& plan, const Frames& frames,
+                       Timing& timing);  // [frames][100]
 
   Preset preset_;
+  const int threads_;
   const bool plain_;  // nothing packed, nothing remembered
   LiteSemantic semantic_;
   NoteRenderer renderer_;         // of the piano
