@@ -22,7 +22,7 @@ void check_finite(const PaperMade& made) {
                   " made numbers that are none: its weights, or what it was given, are broken");
 }
 
-PaperNetworks::PaperNetworks(const Preset& preset, torch::Device device, bool plain)
+PaperNetworks::PaperNetworks(const Preset& preset, torch::Device device, bool plain, NetWay way)
     : preset_(preset), device_(device), condition_(preset.sizes), unet_(preset.sizes.unet_dim) {
   if (preset_.front_end.kind == "mert") {
     check_converted(preset_.weights, "FastSAG's checkpoint (grad_N.pt, github.com/chenjianyi/fastsag)");
@@ -37,7 +37,8 @@ PaperNetworks::PaperNetworks(const Preset& preset, torch::Device device, bool pl
     part.module->to(device_);
     part.module->eval();
   }
-  if (device_.is_cpu() && !plain) unet_->prepare(preset_.precision == "bf16" ? torch::kBFloat16 : torch::kFloat);
+  if (!plain) unet_->prepare(preset_.precision == "bf16" ? torch::kBFloat16 : torch::kFloat, way);
+  if (unet_->cuda()) walk_.emplace(unet_);
   front_end_ = load_front_end(preset_.front_end, device_);
   mask_ = (torch::arange(preset_.sizes.width, device_) < preset_.sizes.frames).to(torch::kFloat).view({1, 1, -1});
 }
@@ -59,13 +60,17 @@ void PaperNetworks::condition(const PaperInputs& inputs, PaperMade& made) {
 
 void PaperNetworks::sample(const PaperInputs& inputs, PaperMade& made) {
   const torch::Tensor noise = inputs.noise.transpose(1, 2).contiguous();
+  EdmOptions edm;
+  edm.steps = preset_.denoiser.steps;
+  edm.sigma_max = preset_.denoiser.sigma_max;
+  if (walk_) {
+    made.mel = (*walk_)(edm, {noise, made.mu.contiguous(), inputs.known, inputs.known_frames, preset_.sizes.frames});
+    return;
+  }
   const torch::Tensor known = inputs.known_frames.defined() ? inputs.known_frames > 0 : torch::Tensor();
   const auto impose = [&](torch::Tensor& x, double sigma) {
     if (known.defined()) x = torch::where(known, inputs.known + sigma * noise, x);
   };
-  EdmOptions edm;
-  edm.steps = preset_.denoiser.steps;
-  edm.sigma_max = preset_.denoiser.sigma_max;
   const auto network = [this](const torch::Tensor& x, const torch::Tensor& mask, const torch::Tensor& mu,
                               const torch::Tensor& c_noise) { return unet_->forward(x, mask, mu, c_noise); };
   made.mel = edm_sample(edm, network, noise, mask_, made.mu, impose);

@@ -7,9 +7,10 @@
 #include <torch/torch.h>
 
 #include <memory>
+#include <optional>
 #include <span>
 
-#include "model/nn/unet.h"
+#include "model/nn/unet_walk.h"
 #include "model/paper/condition.h"
 #include "model/paper/front_end.h"
 #include "model/preset.h"
@@ -35,8 +36,9 @@ void check_finite(const PaperMade& made);
 
 class PaperNetworks {
  public:
-  // plain: an operator at a time, as LibTorch has them (AccompanistOptions).
-  PaperNetworks(const Preset& preset, torch::Device device, bool plain = false);
+  // plain: an operator at a time, as LibTorch has them (AccompanistOptions). On a GPU the walk from noise to mel is
+  // UNetWalk's, in bfloat16 or TF32 by the preset; NetWay::gpu: on the CPU too.
+  PaperNetworks(const Preset& preset, torch::Device device, bool plain = false, NetWay way = NetWay::own);
 
   bool wants_features() const { return preset_.condition != "mel"; }
   bool wants_mel() const { return preset_.condition != "perceiver" && preset_.condition != "bilinear"; }
@@ -58,7 +60,8 @@ class PaperNetworks {
   std::unique_ptr<FrontEnd> front_end_;
   Condition condition_;
   UNet unet_;
-  torch::Tensor mask_;  // [1][1][width]: the window's frames
+  std::optional<UNetWalk> walk_;  // on a GPU
+  torch::Tensor mask_;            // [1][1][width]: the window's frames
 };
 
 }  // namespace fastsag::model

@@ -15,10 +15,10 @@ constexpr int64_t kHop = dsp::kMelHop;
 // timeline's crossfade joins.
 class BigVganVocoder final : public Vocoder {
  public:
-  BigVganVocoder(const Preset& preset, torch::Device device, bool plain)
+  BigVganVocoder(const Preset& preset, torch::Device device, bool plain, NetWay way)
       : net_(load_bigvgan(preset.vocoder.weights)), device_(device) {
     net_->to(device);
-    if (device.is_cpu() && !plain) net_->prepare(preset.precision == "bf16" ? torch::kBFloat16 : torch::kFloat);
+    if (!plain) net_->prepare(preset.precision == "bf16" ? torch::kBFloat16 : torch::kFloat, way);
   }
   std::vector<float> synthesize(const torch::Tensor& mel, int64_t first_frame, int64_t begin, int64_t end,
                                 const dsp::Past&) override {
@@ -60,8 +60,8 @@ class LightVocoder final : public Vocoder {
 
 }  // namespace
 
-std::unique_ptr<Vocoder> load_vocoder(const Preset& preset, torch::Device device, bool plain) {
-  if (preset.vocoder.kind == "bigvgan") return std::make_unique<BigVganVocoder>(preset, device, plain);
+std::unique_ptr<Vocoder> load_vocoder(const Preset& preset, torch::Device device, bool plain, NetWay way) {
+  if (preset.vocoder.kind == "bigvgan") return std::make_unique<BigVganVocoder>(preset, device, plain, way);
   return std::make_unique<LightVocoder>(preset);
 }
 

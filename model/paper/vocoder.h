@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "dsp/phase.h"
+#include "model/nn/way.h"
 #include "model/preset.h"
 
 namespace fastsag::model {
@@ -27,6 +28,8 @@ class Vocoder {
   virtual std::optional<int64_t> reach() const { return {}; }
 };
 
-std::unique_ptr<Vocoder> load_vocoder(const Preset& preset, torch::Device device, bool plain = false);
+// plain, way: as PaperNetworks.
+std::unique_ptr<Vocoder> load_vocoder(const Preset& preset, torch::Device device, bool plain = false,
+                                      NetWay way = NetWay::own);
 
 }  // namespace fastsag::model
