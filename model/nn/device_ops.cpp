@@ -103,9 +103,7 @@ DeviceConv::DeviceConv(const torch::nn::ConvTranspose2d& conv, torch::ScalarType
 
 torch::Tensor DeviceConv::operator()(const torch::Tensor& x) const {
   const Ints none = {0, 0};
-  const torch::Tensor made = dense(at::convolution(x, weight_, {}, stride_, padding_, dilation_, transposed_, none, 1));
-  count(1, {x, weight_, made});
-  return made;
+  return dense(at::convolution(x, weight_, {}, stride_, padding_, dilation_, transposed_, none, 1));
 }
 
 void norm_mish(torch::Tensor& x, const DeviceNorm& norm, const DeviceFrames& frames, const DeviceRest& rest) {
@@ -213,16 +211,12 @@ void attend(torch::Tensor& x, const DeviceAttention& attention, int64_t absent, 
   });
   const torch::Tensor matrix = torch::bmm(attention.to_q.expand({items, channels, cuda::kKeys}), fold);
   const torch::Tensor change = torch::bmm(pixel, matrix);
-  count(6, {pixel, keys, keys, keys, keys, pixel, seen, seen, fold, fold, matrix, pixel, matrix, change});
+  count(2, {keys, keys, keys, seen, fold});
   const torch::Tensor other = change.view({items, x.size(2), x.size(3), channels}).permute({0, 3, 1, 2});
   pixels(x, {.other = other, .bias = attention.bias, .mask = mask}, x);
 }
 
-torch::Tensor joined(const torch::Tensor& a, const torch::Tensor& b) {
-  const torch::Tensor out = dense(torch::cat({a, b}, 1));
-  count(1, {a, b, out});
-  return out;
-}
+torch::Tensor joined(const torch::Tensor& a, const torch::Tensor& b) { return dense(torch::cat({a, b}, 1)); }
 
 void edm_step(const EdmBuffers& buffers, int64_t row, const torch::Tensor& raw, const DeviceFrames& frames,
               torch::Tensor& image) {

@@ -15,8 +15,8 @@
 
 namespace fastsag::model {
 
-// Of this thread's steps, since the last time it was set to {}: kernels started (a product or convolution of LibTorch's
-// counts as one), and what they read and write.
+// Of this thread's steps, since the last time it was set to {}: kernels of ours that were started (LibTorch's are not
+// among them), and what they read and write of images.
 struct LaunchCount {
   int64_t launches = 0;
   double bytes = 0;
