@@ -157,6 +157,9 @@ void Engine::note_player() {
   noted_ = clock_.now();
   auto device = accompanist_.device_status();
   const std::scoped_lock lock(mutex_);
+  if (!device.why_eager.empty() && device.why_eager != status_.device.why_eager)
+    spdlog::warn("{}: no CUDA graphs ({}), windows run an operator at a time and take longer", device.device,
+                 device.why_eager);
   status_.device = std::move(device);
   if (status_.preset != accompanist_.preset()) durations_ = latencies_ = {};
   status_.preset = accompanist_.preset();

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdio>
 #ifdef FASTSAG_CUDA
+#include <c10/cuda/CUDACachingAllocator.h>
 #include <cuda_runtime_api.h>
 #endif
 
@@ -36,12 +37,25 @@ std::string problem(const DeviceFacts& facts, int index, int64_t needed_bytes) {
   if (facts.capability < kOldestCapability)
     return "the " + facts.model + " has compute capability " + std::to_string(facts.capability / 10) + "." +
            std::to_string(facts.capability % 10) + ", this program needs 8.0 or later; use cpu";
+  if (!facts.refusal.empty())
+    return "the " + facts.model + " cannot be had (" + facts.refusal +
+           "); end the program that holds it alone (nvidia-smi lists them, and its compute mode), or use cpu";
   if (facts.free_bytes < needed_bytes)
     return "the " + facts.model + " has " + gigabytes(facts.free_bytes) + " of its " + gigabytes(facts.total_bytes) +
            " free, and about " + gigabytes(needed_bytes) +
            " are needed; end other programs on it (nvidia-smi lists them), or use a smaller preset or cpu";
   return {};
 }
+
+#ifdef FASTSAG_CUDA
+// What LibTorch keeps of accompanists that are gone: it is free, too.
+void give_back_memory() {
+  try {
+    if (c10::cuda::CUDACachingAllocator::get()->initialized()) c10::cuda::CUDACachingAllocator::emptyCache();
+  } catch (const std::exception&) {  // the device is lost, which is said later
+  }
+}
+#endif
 
 torch::Device parsed(const std::string& name) {
   const bool cuda = name == "cuda" || (name.starts_with("cuda:") && name.size() > 5 && name.size() < 8 &&
@@ -79,12 +93,14 @@ DeviceFacts device_facts([[maybe_unused]] int index) {
   if (index < facts.devices && cudaGetDeviceProperties(&properties, index) == cudaSuccess) {
     facts.model = properties.name;
     facts.capability = properties.major * 10 + properties.minor;
+    give_back_memory();
     int before = 0;
     cudaGetDevice(&before);
-    if (cudaSetDevice(index) == cudaSuccess && cudaMemGetInfo(&free, &total) == cudaSuccess) {
-      facts.free_bytes = static_cast<int64_t>(free);
-      facts.total_bytes = static_cast<int64_t>(total);
-    }
+    cudaError_t error = cudaSetDevice(index);
+    if (error == cudaSuccess) error = cudaMemGetInfo(&free, &total);
+    if (error != cudaSuccess) facts.refusal = cudaGetErrorString(error);
+    facts.free_bytes = static_cast<int64_t>(free);
+    facts.total_bytes = static_cast<int64_t>(total);
     cudaSetDevice(before);
   }
   cudaGetLastError();  // LibTorch must not find what failed here

@@ -22,6 +22,7 @@ struct DeviceFacts {
   int capability = 0;  // of the one asked for: 90 = 9.0
   std::string model;
   int64_t free_bytes = 0, total_bytes = 0;
+  std::string refusal;  // the driver's words where it is there and cannot be had
 };
 inline constexpr int kOldestCapability = 80;  // cmake/Torch.cmake: the architectures that kernels are compiled for
 

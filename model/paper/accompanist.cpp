@@ -35,7 +35,7 @@ torch::Device settled_device(const Preset& preset, const AccompanistOptions& opt
 }  // namespace
 
 PaperAccompanist::PaperAccompanist(const Preset& preset, const AccompanistOptions& options,
-                                   std::unique_ptr<GraphStream> stream)
+                                   std::unique_ptr<GraphStream> stream) try
     : preset_(settled(preset, options)),
       device_(settled_device(preset_, options)),
       networks_(preset_, device_, options.plain),
@@ -43,6 +43,8 @@ PaperAccompanist::PaperAccompanist(const Preset& preset, const AccompanistOption
       stream_(std::move(stream)) {
   if (!stream_ && device_.is_cuda() && !options.plain) stream_ = cuda_stream(device_);
   if (stream_) batches_ = std::make_unique<PaperBatches>(preset_, device_, networks_, *vocoder_, *stream_);
+} catch (const c10::Error&) {
+  throw_from_device(torch::Device(options.device), "loading preset " + preset.name);
 }
 
 void PaperAccompanist::prepare(int max_batch) {
@@ -105,7 +107,7 @@ PaperInputs PaperAccompanist::inputs(std::span<const PaperWindow> windows) const
 }
 
 // An operator at a time.
-void PaperAccompanist::write(std::span<const PaperWindow> windows, std::span<std::vector<float>> sounds) {
+void PaperAccompanist::write(std::span<const PaperWindow> windows, std::span<PaperSound> sounds) {
   Stopwatch watch;
   PaperMade made;
   const PaperInputs given = inputs(windows);
@@ -114,12 +116,13 @@ void PaperAccompanist::write(std::span<const PaperWindow> windows, std::span<std
   networks_.condition(given, made);
   watch.lap(timing_.prior);
   networks_.sample(given, made);
-  check_finite(made);
+  for (size_t i = 0; i < windows.size(); ++i) sounds[i] = {{}, failure_of(made, static_cast<int64_t>(i))};
   watch.lap(timing_.denoiser);
   for (size_t i = 0; i < windows.size(); ++i) {
     const PaperWindow& window = windows[i];
-    sounds[i] = vocoder_->synthesize(made.mel[static_cast<int64_t>(i)].narrow(1, 0, preset_.sizes.frames).t(),
-                                     window.first_frame, window.write_begin, window.write_end, window.played);
+    if (!sounds[i].error.empty()) continue;
+    sounds[i].audio = vocoder_->synthesize(made.mel[static_cast<int64_t>(i)].narrow(1, 0, preset_.sizes.frames).t(),
+                                           window.first_frame, window.write_begin, window.write_end, window.played);
   }
   watch.lap(timing_.vocoder);
 }
@@ -141,7 +144,7 @@ void PaperAccompanist::generate(std::span<const WindowRequest> requests, std::sp
   }
   watch.lap(timing_.front_end);
   if (windows.empty()) return;
-  std::vector<std::vector<float>> sounds(windows.size());
+  std::vector<PaperSound> sounds(windows.size());
   try {
     if (batches_) {
       batches_->generate(windows, sounds);
@@ -153,10 +156,15 @@ void PaperAccompanist::generate(std::span<const WindowRequest> requests, std::sp
   } catch (const c10::Error&) {
     throw_from_device(device_, "writing a window of preset " + preset_.name);
   }
+  for (PaperSound& sound : sounds)
+    if (sound.error.empty() && !std::ranges::all_of(sound.audio, [](float x) { return std::isfinite(x); }))
+      sound.error = "the vocoder made numbers that are none: its weights are broken";
+  // Weights, most likely, and no fault of a room's.
+  if (std::ranges::none_of(sounds, [](const PaperSound& sound) { return sound.error.empty(); }))
+    throw Error(sounds.front().error);
   for (size_t w = 0; w < windows.size(); ++w) {
-    if (!std::ranges::all_of(sounds[w], [](float x) { return std::isfinite(x); }))
-      throw Error("the vocoder made numbers that are none: its weights are broken");
-    results[rooms[w]].audio = std::move(sounds[w]);
+    results[rooms[w]].error = std::move(sounds[w].error);
+    if (results[rooms[w]].error.empty()) results[rooms[w]].audio = std::move(sounds[w].audio);
   }
 }
 

@@ -16,7 +16,8 @@
 // time.
 //
 // Threads: as model/accompanist.h. Errors: weights that are missing or differ, a device that is not there or too small,
-// at load; numbers that are none, with the block that made them, and DeviceError, in generate().
+// at load; numbers that are none, with the block that made them, of a window (thrown where all windows of a batch are
+// so made), and DeviceError, in generate().
 #include <memory>
 
 #include "model/accompanist.h"
@@ -39,12 +40,13 @@ class PaperAccompanist final : public Accompanist {
   void generate(std::span<const WindowRequest> requests, std::span<WindowResult> results) override;
   const Timing& last_timing() const override { return timing_; }
   int64_t window_samples() const override { return 10 * kSampleRate; }
+  int best_batch() const override { return batches_ ? kLargestBatch : 1; }
   DeviceStatus device_status() const override;
   std::string_view preset() const override { return preset_.name; }
   bool has_plan() const override { return false; }
 
  private:
-  void write(std::span<const PaperWindow> windows, std::span<std::vector<float>> sounds);
+  void write(std::span<const PaperWindow> windows, std::span<PaperSound> sounds);
   PaperInputs inputs(std::span<const PaperWindow> windows) const;
 
   const Preset preset_;

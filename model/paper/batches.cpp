@@ -53,6 +53,16 @@ torch::Tensor with_verdict(const torch::Tensor& rows, const torch::Tensor& mel) 
 
 }  // namespace
 
+std::string failure_of(const PaperMade& made, int64_t row) {
+  const auto of_row = [row](const torch::Tensor& x) { return x.defined() ? x[row] : x; };
+  try {
+    check_finite({of_row(made.features), of_row(made.translated), of_row(made.mu), of_row(made.mel)});
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return {};
+}
+
 // Rooms of one size of batch.
 class PaperBatches::Batch {
  public:
@@ -116,9 +126,11 @@ class PaperBatches::Batch {
     return slice.host;
   }
 
-  void check(int64_t row, const torch::Tensor& rendered) {
-    if (rendered[row][-1].item<float>() == 1) return;
-    all_.stream_.run([&] { check_finite(made_); });
+  // Why the row of what was rendered is of no use; empty: it is.
+  std::string failure(int64_t row, const torch::Tensor& rendered) {
+    std::string why;
+    if (rendered[row][-1].item<float>() != 1) all_.stream_.run([&] { why = failure_of(made_, row); });
+    return why;
   }
 
   size_t slice_for(int64_t frames) const { return frames > useful(0) ? slices_.size() - 1 : 0; }
@@ -196,7 +208,12 @@ PaperBatches::PaperBatches(const Preset& preset, torch::Device device, PaperNetw
     : sizes_(preset.sizes), device_(device), networks_(networks), vocoder_(vocoder), stream_(stream) {
   status_.device = device.str();
 }
-PaperBatches::~PaperBatches() = default;
+PaperBatches::~PaperBatches() {
+  try {
+    stream_.wait();                  // nothing that is under way may lose its memory
+  } catch (const std::exception&) {  // the device is lost
+  }
+}
 
 void PaperBatches::prepare(int most) {
   status_.graphs.clear();
@@ -204,7 +221,9 @@ void PaperBatches::prepare(int most) {
   batches_.clear();
   const std::vector<int> sizes = batch_sizes(most);
   for (auto rooms = sizes.rbegin(); rooms != sizes.rend(); ++rooms) {  // the smaller fit into the largest one's memory
-    const Batch& made = **batches_.insert(batches_.begin(), std::make_unique<Batch>(*this, *rooms));
+    // On the stream, so that what it fills its tensors with comes before what reads them.
+    stream_.run([&] { batches_.insert(batches_.begin(), std::make_unique<Batch>(*this, *rooms)); });
+    const Batch& made = *batches_.front();
     if (made.recorded())
       status_.graphs.insert(status_.graphs.begin(), {made.rooms, made.bytes()});
     else if (status_.why_eager.empty())
@@ -220,7 +239,7 @@ PaperBatches::Batch& PaperBatches::batch(int rooms) {
   return *batches_[static_cast<size_t>(found - sizes.begin())];
 }
 
-void PaperBatches::generate(std::span<const PaperWindow> windows, std::span<std::vector<float>> sounds) {
+void PaperBatches::generate(std::span<const PaperWindow> windows, std::span<PaperSound> sounds) {
   for (size_t done = 0; done < windows.size();) {
     Batch& next = batch(static_cast<int>(windows.size() - done));
     const size_t count = std::min(windows.size() - done, static_cast<size_t>(next.rooms));
@@ -230,22 +249,24 @@ void PaperBatches::generate(std::span<const PaperWindow> windows, std::span<std:
   }
 }
 
-void PaperBatches::write(Batch& batch, std::span<const PaperWindow> windows, std::span<std::vector<float>> sounds) {
+void PaperBatches::write(Batch& batch, std::span<const PaperWindow> windows, std::span<PaperSound> sounds) {
   for (size_t i = 0; i < windows.size(); ++i) batch.put(i, windows[i]);
   batch.compose(windows);
-  const int64_t frames = sizes_.frames, reach = vocoder_.reach().value_or(0);
-  const auto rows = static_cast<int64_t>(windows.size());
-  if (!vocoder_.reach()) {
-    const torch::Tensor made = batch.render(0, {});
-    for (int64_t i = 0; i < rows; ++i) {
-      batch.check(i, made);
-      const PaperWindow& window = windows[static_cast<size_t>(i)];
-      const torch::Tensor mel = made[i].narrow(0, 0, sizes_.bands * frames).view({sizes_.bands, frames});
-      sounds[static_cast<size_t>(i)] =
-          vocoder_.synthesize(mel.t(), window.first_frame, window.write_begin, window.write_end, window.played);
-    }
-    return;
+  if (vocoder_.reach()) return write_slices(batch, windows, sounds);
+  const torch::Tensor made = batch.render(0, {});
+  for (size_t i = 0; i < windows.size(); ++i) {
+    const auto row = static_cast<int64_t>(i);
+    const PaperWindow& window = windows[i];
+    sounds[i] = {{}, batch.failure(row, made)};
+    if (!sounds[i].error.empty()) continue;
+    const torch::Tensor mel = made[row].narrow(0, 0, sizes_.bands * sizes_.frames).view({sizes_.bands, sizes_.frames});
+    sounds[i].audio =
+        vocoder_.synthesize(mel.t(), window.first_frame, window.write_begin, window.write_end, window.played);
   }
+}
+
+void PaperBatches::write_slices(Batch& batch, std::span<const PaperWindow> windows, std::span<PaperSound> sounds) {
+  const int64_t frames = sizes_.frames, reach = *vocoder_.reach();
   // Frames of the window that are still to be rendered of each room.
   std::vector<int64_t> next, end, begins(windows.size());
   int64_t longest = 0;
@@ -254,7 +275,7 @@ void PaperBatches::write(Batch& batch, std::span<const PaperWindow> windows, std
     end.push_back((windows[i].write_end + kHop - 1) / kHop - windows[i].first_frame);
     if (next[i] < 0 || end[i] > frames) throw Error("the vocoder was asked for sound outside the window");
     longest = std::max(longest, end[i] - next[i]);
-    sounds[i].clear();
+    sounds[i] = {};
   }
   const size_t which = batch.slice_for(longest);
   const int64_t columns = batch.columns(which);
@@ -263,18 +284,18 @@ void PaperBatches::write(Batch& batch, std::span<const PaperWindow> windows, std
     const torch::Tensor made = batch.render(which, begins);
     for (size_t i = 0; i < windows.size(); ++i) {
       const auto row = static_cast<int64_t>(i);
-      batch.check(row, made);
+      if (sounds[i].error.empty()) sounds[i].error = batch.failure(row, made);
       const int64_t good = begins[i] + columns == frames ? frames : begins[i] + columns - reach;
       const int64_t last = std::min(end[i], good);
       const float* const from = made[row].const_data_ptr<float>() - begins[i] * kHop;
-      if (last > next[i]) sounds[i].insert(sounds[i].end(), from + next[i] * kHop, from + last * kHop);
+      if (last > next[i]) sounds[i].audio.insert(sounds[i].audio.end(), from + next[i] * kHop, from + last * kHop);
       next[i] = std::max(next[i], last);
     }
   }
   for (size_t i = 0; i < windows.size(); ++i) {  // the frames' sound, cut to the samples
-    const int64_t before = windows[i].write_begin % kHop;
-    sounds[i].erase(sounds[i].begin(), sounds[i].begin() + before);
-    sounds[i].resize(static_cast<size_t>(windows[i].write_end - windows[i].write_begin));
+    std::vector<float>& audio = sounds[i].audio;
+    audio.erase(audio.begin(), audio.begin() + windows[i].write_begin % kHop);
+    audio.resize(static_cast<size_t>(windows[i].write_end - windows[i].write_begin));
   }
 }
 

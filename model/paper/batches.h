@@ -6,7 +6,7 @@
 // not prepared is recorded when it is first asked for.
 // Sound is made in slices of kSliceFrames, as rooms ask for them. A lone room may ask for its whole window at once.
 //
-// Threads: the generation thread. Errors: fastsag::Error where numbers are none; what the device throws.
+// Threads: the generation thread. Errors: a window's own where its numbers are none; what the device throws.
 #include <torch/torch.h>
 
 #include <deque>
@@ -25,6 +25,9 @@ namespace fastsag::model {
 
 inline constexpr int64_t kSliceFrames = 256;  // 2.7 s: a hop of a second and its reserve
 
+// The block whose numbers for a row of the batch are none, in words; empty: there is none. Asks the device.
+std::string failure_of(const PaperMade& made, int64_t row);
+
 class PaperBatches {
  public:
   // All of them outlive it.
@@ -33,15 +36,16 @@ class PaperBatches {
   ~PaperBatches();
 
   void prepare(int most);
-  // One sound a window: [write_begin, write_end).
-  void generate(std::span<const PaperWindow> windows, std::span<std::vector<float>> sounds);
+  // One sound a window.
+  void generate(std::span<const PaperWindow> windows, std::span<PaperSound> sounds);
   const DeviceStatus& status() const { return status_; }
 
  private:
   class Batch;
 
   Batch& batch(int rooms);
-  void write(Batch& batch, std::span<const PaperWindow> windows, std::span<std::vector<float>> sounds);
+  void write(Batch& batch, std::span<const PaperWindow> windows, std::span<PaperSound> sounds);
+  void write_slices(Batch& batch, std::span<const PaperWindow> windows, std::span<PaperSound> sounds);
 
   const PaperSizes sizes_;
   const torch::Device device_;

@@ -7,6 +7,7 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "dsp/phase.h"
@@ -25,6 +26,12 @@ struct PaperWindow {
   // What to write, and what was played, as the request has it.
   int64_t write_begin = 0, write_end = 0;
   dsp::Past played;
+};
+
+// What became of a window: its sound, [write_begin, write_end), or why there is none.
+struct PaperSound {
+  std::vector<float> audio;
+  std::string error;
 };
 
 PaperWindow paper_window(const WindowRequest& request, const PaperSizes& sizes);

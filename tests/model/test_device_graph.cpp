@@ -85,6 +85,9 @@ TEST_F(TorchDevice, IsTheOneNamed) {
 TEST_F(TorchDevice, SaysWhyItCannotBeUsed) {
   EXPECT_THAT(error("cuda", 9'000'000'000),
               HasSubstr("the GPU X has 8.0 GB of its 24.0 GB free, and about 9.0 GB are needed; end other programs"));
+  facts_.refusal = "CUDA-capable device(s) is/are busy or unavailable";
+  EXPECT_THAT(error("cuda"), HasSubstr("the GPU X cannot be had (CUDA-capable device(s) is/are busy or unavailable); "
+                                       "end the program that holds it alone"));
   facts_.capability = 75;
   EXPECT_THAT(error("cuda"), HasSubstr("compute capability 7.5, this program needs 8.0"));
   EXPECT_THAT(error("cuda:3"), HasSubstr("there are 1 GPUs, cuda:0 to cuda:0"));

@@ -132,6 +132,33 @@ TEST_F(PaperBatchesTest, NamesTheBlockWhoseNumbersAreNone) {
   }
 }
 
+TEST_F(PaperBatchesTest, NumbersThatAreNoneCostTheirRoomAlone) {
+  const auto recorded = load();
+  recorded->prepare(3);
+  const auto whole = generate(*recorded, requests(3));
+  std::vector<WindowRequest> broken = requests(3);
+  const std::vector<float> infinite(static_cast<size_t>(kWindow), INFINITY);
+  broken[1].played = std::span(infinite).first(static_cast<size_t>(broken[1].known_end));
+  broken[1].played_end = broken[1].known_end;
+  const auto made = generate(*recorded, broken);
+  EXPECT_THAT(made[1].error, HasSubstr("made numbers that are none"));
+  for (const float x : made[1].audio) ASSERT_EQ(x, 0) << "nothing of it may sound";
+  for (const size_t room : {0, 2}) {
+    EXPECT_EQ(made[room].error, "");
+    EXPECT_EQ(made[room].audio, whole[room].audio);
+  }
+  PaperAccompanist plain(preset(), {.steps = 1});
+  const auto eager = generate(plain, broken);
+  EXPECT_EQ(eager[1].error, made[1].error);
+  EXPECT_EQ(eager[0].error + eager[2].error, "");
+  EXPECT_EQ(generate(*recorded, requests(3))[1].audio, whole[1].audio) << "and passes";
+}
+
+TEST_F(PaperBatchesTest, OnlyAGpuWantsRoomsTogether) {
+  EXPECT_EQ(load()->best_batch(), kLargestBatch);
+  EXPECT_EQ(PaperAccompanist(preset(), {.steps = 1}).best_batch(), 1) << "a core makes them one after the other";
+}
+
 TEST_F(PaperBatchesTest, MemoryThatRunsOutIsTheDevices) {
   const auto recorded = load();
   recorded->prepare(1);
@@ -173,9 +200,11 @@ TEST_F(PaperBatchesTest, SlicesAreThoseOfTheWholeWindow) {
       WindowRequest request{.voice = voices_[0], .voice_end = end, .write_begin = from, .write_end = to};
       windows.push_back(paper_window(request, preset().sizes));
     }
-    std::vector<std::vector<float>> made(windows.size());
+    std::vector<PaperSound> made(windows.size());
     all.generate(windows, made);
-    return made;
+    std::vector<std::vector<float>> audio;
+    for (PaperSound& sound : made) audio.push_back(std::move(sound.audio));
+    return audio;
   };
   const auto whole = sounds({{first, end}})[0];
   ASSERT_EQ(std::ssize(whole), end - first);
