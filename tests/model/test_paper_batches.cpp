@@ -134,24 +134,22 @@ TEST_F(PaperBatchesTest, NamesTheBlockWhoseNumbersAreNone) {
 
 TEST_F(PaperBatchesTest, NumbersThatAreNoneCostTheirRoomAlone) {
   const auto recorded = load();
-  recorded->prepare(3);
-  const auto whole = generate(*recorded, requests(3));
-  std::vector<WindowRequest> broken = requests(3);
+  recorded->prepare(2);
+  const auto whole = generate(*recorded, requests(2));
+  std::vector<WindowRequest> broken = requests(2);
   const std::vector<float> infinite(static_cast<size_t>(kWindow), INFINITY);
-  broken[1].played = std::span(infinite).first(static_cast<size_t>(broken[1].known_end));
-  broken[1].played_end = broken[1].known_end;
+  broken[0].played = std::span(infinite).first(static_cast<size_t>(broken[0].known_end));
+  broken[0].played_end = broken[0].known_end;
   const auto made = generate(*recorded, broken);
-  EXPECT_THAT(made[1].error, HasSubstr("made numbers that are none"));
-  for (const float x : made[1].audio) ASSERT_EQ(x, 0) << "nothing of it may sound";
-  for (const size_t room : {0, 2}) {
-    EXPECT_EQ(made[room].error, "");
-    EXPECT_EQ(made[room].audio, whole[room].audio);
-  }
+  EXPECT_THAT(made[0].error, HasSubstr("made numbers that are none"));
+  for (const float x : made[0].audio) ASSERT_EQ(x, 0) << "nothing of it may sound";
+  EXPECT_EQ(made[1].error, "");
+  EXPECT_EQ(made[1].audio, whole[1].audio);
   PaperAccompanist plain(preset(), {.steps = 1});
   const auto eager = generate(plain, broken);
-  EXPECT_EQ(eager[1].error, made[1].error);
-  EXPECT_EQ(eager[0].error + eager[2].error, "");
-  EXPECT_EQ(generate(*recorded, requests(3))[1].audio, whole[1].audio) << "and passes";
+  EXPECT_EQ(eager[0].error, made[0].error);
+  EXPECT_EQ(eager[1].error, "");
+  EXPECT_EQ(generate(*recorded, requests(2))[0].audio, whole[0].audio) << "and passes";
 }
 
 TEST_F(PaperBatchesTest, OnlyAGpuWantsRoomsTogether) {
@@ -164,6 +162,7 @@ TEST_F(PaperBatchesTest, MemoryThatRunsOutIsTheDevices) {
   recorded->prepare(1);
   stream_->fails = [] { throw c10::OutOfMemoryError({"function", "file", 1}, "CUDA out of memory. Tried 1 GiB"); };
   EXPECT_THROW(generate(*recorded, requests(1)), DeviceError);
+  EXPECT_THROW(recorded->prepare(1), DeviceError) << "as another process may take it meanwhile";
   stream_->fails = {};
   EXPECT_EQ(std::ssize(generate(*recorded, requests(1))[0].audio), kSampleRate) << "and comes back";
 }

@@ -17,7 +17,6 @@ class HostStream final : public model::GraphStream {
   }
   std::unique_ptr<model::Recording> record(const model::Work& work) override {
     if (!refuses.empty()) throw std::runtime_error(refuses);
-    work();  // a GPU's would only note it; its tensors are there from now on, as here
     auto made = std::make_unique<Again>();
     made->work = work;
     made->bytes = kBytes;
