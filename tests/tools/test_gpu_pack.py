@@ -114,8 +114,11 @@ class GpuPack(unittest.TestCase):
         self.fails("no preset litee in the pack; it has lite paper", "run_gpu_bench", "litee", **self.torch())
         self.fails("expected ./run_gpu_train CORPUS OUT", "run_gpu_train", **self.torch())
         self.fails("no folder none; make one of scores", "run_gpu_train", "none", "x.safetensors", **self.torch())
-        (self.folder / "empty").mkdir()
-        self.fails("no songs", "run_gpu_train", "empty", "x.safetensors", **self.torch())
+        corpus = self.folder / "corpus"
+        corpus.mkdir()
+        self.fails("no songs", "run_gpu_train", "corpus", "x.safetensors", **self.torch())
+        (corpus / "001.json").write_text("{}")
+        self.fails('".5" minutes; expected a number', "run_gpu_train", "corpus", "x.safetensors", ".5", **self.torch())
 
     def test_the_presets_are_found_beside_the_programs(self):
         done = self.run_script("run_gpu_bench", "lite", OUT="figures", **self.torch())
