@@ -59,6 +59,8 @@ class PaperBatchesTest : public testing::Test {
   test::HostStream* stream_ = nullptr;
 };
 
+class PaperBatchesErrors : public PaperBatchesTest {};  // a process of its own, as suites are
+
 TEST_F(PaperBatchesTest, AreWhatTheCpuMakes) {
   const auto recorded = load();
   PaperAccompanist plain(preset(), {.steps = 1});
@@ -109,7 +111,7 @@ TEST_F(PaperBatchesTest, NeverPrepared) {
   EXPECT_EQ(recorded->device_status().replayed, 1);
 }
 
-TEST_F(PaperBatchesTest, WhatCannotBeRecordedIsPlayedAllTheSame) {
+TEST_F(PaperBatchesErrors, WhatCannotBeRecordedIsPlayedAllTheSame) {
   const auto refused = load("no capture here");
   PaperAccompanist plain(preset(), {.steps = 1});
   refused->prepare(1);
@@ -122,7 +124,7 @@ TEST_F(PaperBatchesTest, WhatCannotBeRecordedIsPlayedAllTheSame) {
   EXPECT_EQ(status.why_eager, "no capture here");
 }
 
-TEST_F(PaperBatchesTest, NamesTheBlockWhoseNumbersAreNone) {
+TEST_F(PaperBatchesErrors, NamesTheBlockWhoseNumbersAreNone) {
   for (const auto& [broken, name] : {std::pair{"semantic_encoder", "the semantic block made"},
                                      std::pair{"mixed_encoder", "the prior made"},
                                      {"denoiser", "the denoiser made"}}) {
@@ -132,7 +134,7 @@ TEST_F(PaperBatchesTest, NamesTheBlockWhoseNumbersAreNone) {
   }
 }
 
-TEST_F(PaperBatchesTest, NumbersThatAreNoneCostTheirRoomAlone) {
+TEST_F(PaperBatchesErrors, NumbersThatAreNoneCostTheirRoomAlone) {
   const auto recorded = load();
   recorded->prepare(2);
   const auto whole = generate(*recorded, requests(2));
@@ -157,7 +159,7 @@ TEST_F(PaperBatchesTest, OnlyAGpuWantsRoomsTogether) {
   EXPECT_EQ(PaperAccompanist(preset(), {.steps = 1}).best_batch(), 1) << "a core makes them one after the other";
 }
 
-TEST_F(PaperBatchesTest, MemoryThatRunsOutIsTheDevices) {
+TEST_F(PaperBatchesErrors, MemoryThatRunsOutIsTheDevices) {
   const auto recorded = load();
   recorded->prepare(1);
   stream_->fails = [] { throw c10::OutOfMemoryError({"function", "file", 1}, "CUDA out of memory. Tried 1 GiB"); };
