@@ -115,7 +115,7 @@ void run(Arguments& arguments) {
     model::check_style(*accompanist, arguments.render.style);
     const RenderOptions& asked = arguments.render;
     if (!accompanist->has_plan() &&
-        (asked.temperature || asked.density || asked.key || asked.chart || asked.room.score))
+        (asked.temperature || asked.density || asked.loudness || asked.key || asked.chart || asked.room.score))
       throw Error("preset " + std::string(accompanist->preset()) + " " + std::string(model::kNeedsPlan));
   } catch (const Error& error) {
     throw UsageError(error.what());
@@ -163,6 +163,8 @@ void add_render(CLI::App& app) {
       ->check(CLI::Range(0.2, 1.5));
   command->add_option("--density", render.density, "Fewer or more notes than usual: -1 .. 1")
       ->check(CLI::Range(-1.0, 1.0));
+  command->add_option("--loudness", render.loudness, "Softer or louder played than usual: -1 .. 1")
+      ->check(CLI::Range(-1.0, 1.0));
   command->add_option("--key", arguments->key, "A key to stay in, as F#m; heard where not given");
   command->add_option("--chart", arguments->chart,
                       "A ChordPro file with bars, whose chords are played; bar 1 is at the beginning with --bpm, else "
@@ -171,7 +173,7 @@ void add_render(CLI::App& app) {
       "--notes", arguments->notes,
       "Notes to play in place of the model's own: a JSON file as --plan writes it (MIDI files are not "
       "read); the style says which channels");
-  for (const char* steers : {"--chart", "--key", "--bpm", "--temperature", "--density"})
+  for (const char* steers : {"--chart", "--key", "--bpm", "--temperature", "--density", "--loudness"})
     notes->excludes(command->get_option(steers));
   command->add_option("--device", arguments->model.device, "cpu, cuda or cuda:N")->capture_default_str();
   command->add_flag("--json", arguments->json, "Print one JSON object");

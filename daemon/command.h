@@ -38,6 +38,9 @@ struct SetTemperature {
 struct SetDensity {
   float density;
 };
+struct SetLoudness {
+  float loudness;
+};
 struct SetStyle {
   model::Ensemble style;
 };
@@ -49,7 +52,7 @@ struct SetChart {
 };  // null: the model's own chords
 
 using Command = std::variant<SetMode, SetGain, SetMute, SetSeed, NextSeed, SetPulse, SetTemperature, SetDensity,
-                             SetStyle, SetKey, SetChart>;
+                             SetLoudness, SetStyle, SetKey, SetChart>;
 
 struct RoomState;
 

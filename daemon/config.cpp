@@ -229,6 +229,7 @@ RoomSettings room_settings(const Config& config) {
           .style = config.model.style,
           .temperature = config.model.temperature,
           .density = config.model.density,
+          .loudness = config.model.loudness,
           .key = config.model.key,
           .chart = config.model.chart};
 }

@@ -72,6 +72,7 @@ struct ModelConfig {
   model::Ensemble style = model::Ensemble::piano;
   float temperature = model::Controls{}.temperature;  // of the choice of notes: 0.5 plain .. 1.2 adventurous
   float density = 0;                                  // fewer or more notes than usual, -1..1
+  float loudness = 0;                                 // softer or louder played than usual, -1..1
   std::optional<model::Chord> key;                    // locked
   std::string chart_file;                             // empty: none
   std::shared_ptr<const model::Chart> chart;          // what the file says

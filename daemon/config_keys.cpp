@@ -244,6 +244,7 @@ std::vector<ConfigKey> make_keys() {
       style_key(),
       follows(number("model", model, "temperature", &ModelConfig::temperature, 0.2, 1.5)),
       follows(number("model", model, "density", &ModelConfig::density, -1, 1)),
+      follows(number("model", model, "loudness", &ModelConfig::loudness, -1, 1)),
       key_key(),
       follows(
           words("model", model, "chart", &ModelConfig::chart_file, "the path of a ChordPro file in quotes", not_empty)),

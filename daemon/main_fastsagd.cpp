@@ -79,6 +79,7 @@ void apply(const Config& running, const Config& fresh, Engine& engine) {
     if (fresh.model.style != running.model.style) port.send(SetStyle{fresh.model.style});
     if (fresh.model.temperature != running.model.temperature) port.send(SetTemperature{fresh.model.temperature});
     if (fresh.model.density != running.model.density) port.send(SetDensity{fresh.model.density});
+    if (fresh.model.loudness != running.model.loudness) port.send(SetLoudness{fresh.model.loudness});
     if (fresh.model.key != running.model.key) port.send(SetKey{fresh.model.key});
     const auto &chart = fresh.model.chart, &old = running.model.chart;  // the file may say something else now
     if (chart && old ? *chart != *old : chart != old) port.send(SetChart{chart});
@@ -107,8 +108,9 @@ int run(const std::string& file, std::span<const std::string> overrides, Config 
   const auto accompanist = load_player(config.model, clock, standby);
   model::check_style(*accompanist, config.model.style);
   const ModelConfig& asked = config.model;
-  if (const ModelConfig usual; !accompanist->has_plan() && (asked.temperature != usual.temperature ||
-                                                            asked.density != usual.density || asked.key || asked.chart))
+  if (const ModelConfig usual;
+      !accompanist->has_plan() && (asked.temperature != usual.temperature || asked.density != usual.density ||
+                                   asked.loudness != usual.loudness || asked.key || asked.chart))
     spdlog::warn("preset {} {}", accompanist->preset(), model::kNeedsPlan);
   Engine engine(*accompanist, clock, {.max_batch = config.engine.max_rooms, .max_rooms = config.engine.max_rooms});
   engine.prepare();

@@ -131,6 +131,7 @@ RenderReport render(model::Accompanist& accompanist, const RenderOptions& option
   const auto room = engine.open_room("render", settings);
   if (options.temperature) room->command_port().send(SetTemperature{*options.temperature});
   if (options.density) room->command_port().send(SetDensity{*options.density});
+  if (options.loudness) room->command_port().send(SetLoudness{*options.loudness});
   if (options.key) room->command_port().send(SetKey{options.key});
   if (options.chart) room->command_port().send(SetChart{options.chart});
   if (options.style != model::Ensemble::piano) room->command_port().send(SetStyle{options.style});

@@ -17,11 +17,11 @@ namespace fastsag::daemon {
 
 struct RenderOptions {
   std::filesystem::path voice;
-  std::filesystem::path mix;                  // voice and accompaniment, sample-aligned
-  std::filesystem::path accompaniment;        // empty: not written
-  std::filesystem::path plan;                 // chords and notes as JSON; empty: not written
-  RoomSettings room;                          // its sample_rate is ignored: the recording's, or 48 kHz
-  std::optional<float> temperature, density;  // model::Controls
+  std::filesystem::path mix;                            // voice and accompaniment, sample-aligned
+  std::filesystem::path accompaniment;                  // empty: not written
+  std::filesystem::path plan;                           // chords and notes as JSON; empty: not written
+  RoomSettings room;                                    // its sample_rate is ignored: the recording's, or 48 kHz
+  std::optional<float> temperature, density, loudness;  // model::Controls
   std::optional<model::Chord> key;
   std::shared_ptr<const model::Chart> chart;
   model::Ensemble style = model::Ensemble::piano;

@@ -29,7 +29,7 @@ struct RoomSettings {
   float gain_db = 0;
   uint64_t seed = 1;
   model::Ensemble style = model::Ensemble::piano;
-  float temperature = model::Controls{}.temperature, density = 0;
+  float temperature = model::Controls{}.temperature, density = 0, loudness = 0;
   std::optional<model::Chord> key;
   std::shared_ptr<const model::Chart> chart;
   std::shared_ptr<const model::Plan> score;  // model::Controls

@@ -34,6 +34,7 @@ WindowMaker::WindowMaker(RoomState& room, int64_t window_samples, const Pace& pa
   controls_.style = room.settings.style;
   controls_.temperature = room.settings.temperature;
   controls_.density = room.settings.density;
+  controls_.loudness = room.settings.loudness;
   controls_.key = room.settings.key;
   controls_.chart = room.settings.chart;
   controls_.score = room.settings.score;
@@ -102,6 +103,7 @@ void WindowMaker::take_commands() {
     if (const auto* temperature = std::get_if<SetTemperature>(&command))
       controls_.temperature = temperature->temperature;
     if (const auto* density = std::get_if<SetDensity>(&command)) controls_.density = density->density;
+    if (const auto* loudness = std::get_if<SetLoudness>(&command)) controls_.loudness = loudness->loudness;
     if (const auto* style = std::get_if<SetStyle>(&command)) controls_.style = style->style;
     if (const auto* key = std::get_if<SetKey>(&command)) controls_.key = key->key;
     if (const auto* chart = std::get_if<SetChart>(&command)) controls_.chart = chart->chart;

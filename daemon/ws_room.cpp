@@ -24,7 +24,7 @@ void WsRoom::apply(const protocol::Start& start) {
 
 std::optional<protocol::Fault> WsRoom::apply(const protocol::Set& set) {
   static_assert(protocol::kMaxChartBytes == model::Chart::kMostBytes);
-  if (!has_plan && (set.temperature || set.density || set.key || set.chart))
+  if (!has_plan && (set.temperature || set.density || set.loudness || set.key || set.chart))
     return protocol::Fault{"bad_value", "preset " + preset + " " + std::string(model::kNeedsPlan)};
   SetKey key;
   SetChart chart;
@@ -45,6 +45,7 @@ std::optional<protocol::Fault> WsRoom::apply(const protocol::Set& set) {
   if (set.mute) commands.send(SetMute{*set.mute});
   if (set.temperature) commands.send(SetTemperature{static_cast<float>(*set.temperature)});
   if (set.density) commands.send(SetDensity{static_cast<float>(*set.density)});
+  if (set.loudness) commands.send(SetLoudness{static_cast<float>(*set.loudness)});
   if (const auto style = set.style ? model::ensemble_of(*set.style) : std::nullopt) commands.send(SetStyle{*style});
   if (set.tempo_bpm || set.beat_sample) {
     if (set.tempo_bpm) pulse_.period = *set.tempo_bpm > 0 ? 60.0 * model::kSampleRate / *set.tempo_bpm : 0;

@@ -27,7 +27,7 @@ struct WsRoom {
   // Of who plays now; the server keeps them true.
   std::string preset;
   std::vector<std::string> styles;  // that it can play
-  bool has_plan = true;             // that key, chart, temperature and density steer
+  bool has_plan = true;             // that key, chart, temperature, density and loudness steer
   bool ours;  // else the stage's: its singer stands at the sound card, and it is not ours to close
   CommandPort commands;
   std::unique_ptr<RoomOutput> output;

@@ -29,7 +29,8 @@ namespace fastsag::model {
 
 // Said where somebody steers what has_plan() denies.
 inline constexpr std::string_view kNeedsPlan =
-    "plays without a plan of chords and notes, so key, chart, temperature, density and given notes change nothing; "
+    "plays without a plan of chords and notes, so key, chart, temperature, density, loudness and given notes change "
+    "nothing; "
     "expected preset lite for them";
 
 // What a person can set while it plays.
@@ -38,7 +39,8 @@ struct Controls {
   std::optional<Pulse> pulse;  // from MIDI clock, tap or a number: wins over what the model hears
   float temperature = 0.95f;   // of note sampling: 0.5 plain .. 1.2 adventurous
   float density = 0;           // onsets a step relative to usual, -1..1; 0 = usual
-  std::optional<Chord> key;    // locked: chords and notes outside it are not chosen
+  float loudness = 0;  // how hard notes are struck: -1 soft .. 1 loud; 0 = usual. The mixer's gain is another thing
+  std::optional<Chord> key;  // locked: chords and notes outside it are not chosen
   std::shared_ptr<const Chart>
       chart;  // its chords in place of the model's; null: none (model/lite/steering.h: its time)
   Ensemble style = Ensemble::piano;
@@ -129,7 +131,7 @@ class Accompanist {
   virtual int best_batch() const { return 1; }
   virtual DeviceStatus device_status() const { return {}; }  // generation thread
   virtual std::string_view preset() const = 0;
-  // Whether it plays to a plan of chords and notes, which key, chart, density and temperature steer.
+  // Whether it plays to a plan of chords and notes, which key, chart, density, loudness and temperature steer.
   virtual bool has_plan() const { return true; }
   // Whether it has all the instruments of it; one that it has not plays the piano.
   virtual bool can_play(Ensemble ensemble) const { return ensemble == Ensemble::piano; }

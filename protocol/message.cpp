@@ -105,6 +105,7 @@ Set parse_set(Fields& fields) {
   set.beat_sample = fields.integer("beat_sample");
   set.temperature = fields.number("temperature", 0.2, 1.5);
   set.density = fields.number("density", -1, 1);
+  set.loudness = fields.number("loudness", -1, 1);
   set.style = fields.style("style");
   set.key = fields.text("key", kMaxKeyBytes);
   set.chart = fields.text("chart", kMaxChartBytes);

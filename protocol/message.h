@@ -39,6 +39,7 @@ struct Set {
   std::optional<int64_t> beat_sample;  // position of one beat, in samples of the room's rate
   std::optional<double> temperature;   // 0.2..1.5
   std::optional<double> density;       // -1..1
+  std::optional<double> loudness;      // -1..1
   std::optional<std::string> key;      // "F#m"; "" (null on the wire) gives it back to the model
   std::optional<std::string> chart;    // ChordPro text; "" (null) gives the chords back
   std::optional<std::string> style;    // one of kStyles

@@ -1,4 +1,4 @@
-// What is asked of the harmony: busier or sparser, plain or adventurous, a key to stay in, a chord chart.
+// What is asked of the harmony: busier or sparser, softer or louder played, plain or adventurous, a key to stay in, a chord chart.
 const KEYS = ['C', 'Db', 'D', 'Eb', 'E', 'F', 'F#', 'G', 'Ab', 'A', 'Bb', 'B'];
 const $ = id => document.getElementById(id);
 
@@ -14,7 +14,7 @@ export function steerHarmony(connection) {
 
   for (const key of [...KEYS, ...KEYS.map(name => `${name}m`)])
     $('lock').add(new Option(key.endsWith('m') ? `${key.slice(0, -1)} minor` : `${key} major`, key));
-  for (const name of ['density', 'temperature']) $(name).oninput = () => ask({ [name]: Number($(name).value) });
+  for (const name of ['density', 'loudness', 'temperature']) $(name).oninput = () => ask({ [name]: Number($(name).value) });
   $('lock').onchange = () => ask({ key: $('lock').value || null });
   $('play-chart').onclick = () => {
     const chart = $('chart').value.trim() ? $('chart').value : null;

@@ -216,6 +216,7 @@ Plan LiteAccompanist::compose(const WindowRequest& request, LiteMemory& memory, 
     arrange(plan, {.ensemble = request.controls.style,
                    .seed = request.controls.seed,
                    .density = request.controls.density,
+                   .loudness = request.controls.loudness,
                    .known_end = request.known_end,
                    .write_end = request.write_end});
   plan.sung = heard.sung;

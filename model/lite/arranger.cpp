@@ -27,6 +27,7 @@ constexpr int64_t kGap = kSampleRate / 100;     // between two notes of a bass
 constexpr int kLowestBass = 31;                 // G1: lower ones are felt more than heard
 constexpr int kHeldBeats = 4;                   // strings and a bass on its own, at most
 constexpr int kFillBars = 4;
+constexpr float kLoudest = 16;  // velocities at loudness 1, as the piano's
 
 // What a choice is for.
 enum : uint64_t { kGroove = 0xba4d, kVoicing, kApproach, kFifth, kTouch, kFill };
@@ -155,7 +156,8 @@ class Band {
       if (position - note.onset < near && (channel == kBassChannel || note.pitch == pitch)) return;
     }
     if (position < how_.known_end && (!playing || how_.known_end - position > near)) return;
-    const int touch = velocity + chance(kTouch + static_cast<uint64_t>(pitch), step).below(9) - 4;
+    const int touch = velocity + static_cast<int>(std::lround(kLoudest * how_.loudness)) +
+                      chance(kTouch + static_cast<uint64_t>(pitch), step).below(9) - 4;
     plan_.notes.push_back({onset, std::max(release, onset + 3 * kGap), pitch, std::clamp(touch, 1, 127), channel});
   }
 

@@ -18,7 +18,7 @@ namespace fastsag::model {
 struct Arrangement {
   Ensemble ensemble = Ensemble::piano;
   uint64_t seed = 1;
-  float density = 0;  // as Controls::density
+  float density = 0, loudness = 0;  // as Controls'
   int64_t known_end = 0, write_end = 0;
 };
 

@@ -439,6 +439,7 @@ TEST(Engine, CommandsReachTheModel) {
   EXPECT_TRUE(port.send(NextSeed{}));
   EXPECT_TRUE(port.send(SetPulse{model::Pulse{12000, 0, 4, 0, 1}}));
   EXPECT_TRUE(port.send(SetDensity{0.5f}));
+  EXPECT_TRUE(port.send(SetLoudness{-0.25f}));
   EXPECT_TRUE(port.send(SetStyle{model::Ensemble::band}));
   EXPECT_TRUE(port.send(SetKey{model::Chord{0, 9, model::Quality::minor, 1}}));
   const auto chart = std::make_shared<const model::Chart>(model::read_chart("| Am | F |"));
@@ -449,6 +450,7 @@ TEST(Engine, CommandsReachTheModel) {
   ASSERT_TRUE(controls.pulse);
   EXPECT_DOUBLE_EQ(controls.pulse->tempo_bpm(), 120);
   EXPECT_FLOAT_EQ(controls.density, 0.5f);
+  EXPECT_FLOAT_EQ(controls.loudness, -0.25f);
   EXPECT_EQ(controls.style, model::Ensemble::band);
   ASSERT_TRUE(controls.key);
   EXPECT_EQ(model::chord_name(*controls.key), "Am");

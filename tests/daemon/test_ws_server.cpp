@@ -192,7 +192,7 @@ TEST_F(WsServerTest, APresetWithoutAPlanSaysThatItCannotBeSteered) {
   start();
   WsClient client(url());
   client.wait_type("hello");
-  client.send_text(R"({"type":"set","density":0.5})");
+  client.send_text(R"({"type":"set","density":0.5,"loudness":-0.5})");
   const json error = json::parse(client.wait_type("error"));
   EXPECT_EQ(error["code"], "bad_value");
   EXPECT_NE(error["message"].get<std::string>().find("plays without a plan of chords and notes"), std::string::npos);

@@ -32,9 +32,12 @@ TEST(Message, SetTakesOnlyWhatIsThere) {
   EXPECT_EQ(set.accompaniment_gain_db, -6);
   EXPECT_EQ(set.mute, true);
   EXPECT_EQ(set.tempo_bpm, 0) << "0 gives the pulse back to the model";
-  EXPECT_FALSE(set.mode || set.seed || set.beat_sample || set.temperature || set.density || set.style);
+  EXPECT_FALSE(set.mode || set.seed || set.beat_sample || set.temperature || set.density || set.loudness || set.style);
   const auto band = parse_client(R"({"type":"set","style":"band"})");
   EXPECT_EQ(std::get<Set>(std::get<ClientMessage>(band)).style, "band");
+  const auto soft = parse_client(R"({"type":"set","loudness":-0.5})");
+  EXPECT_EQ(std::get<Set>(std::get<ClientMessage>(soft)).loudness, -0.5);
+  EXPECT_EQ(fault_of(R"({"type":"set","loudness":2})").code, "bad_value");
 }
 
 TEST(Message, KeyAndChartAreTakenBackByNull) {
