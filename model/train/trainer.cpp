@@ -114,6 +114,7 @@ void Trainer::save() {
   // First the log: rows beyond the checkpoint are dropped on resuming, rows that it lacks would be lost.
   progress_->save();
   save_tensors(paths_.folder / "checkpoint.safetensors", tensors, metadata, Storage::fp32);
+  progress_->draw();
 }
 
 void Trainer::release(const Metadata& about) {

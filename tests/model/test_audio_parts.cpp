@@ -143,7 +143,8 @@ TEST_F(AudioParts, AFileThatIsCutOffIsToldAndTheOthersAreUsed) {
     const AudioCorpus corpus(folder_, "train");
     EXPECT_EQ(corpus.songs().size(), 1u) << percent << " % of a FLAC file";
     const std::string told = testing::internal::GetCapturedStderr();
-    if (percent == 99) EXPECT_THAT(told, testing::HasSubstr("001_no_vocals.flac ends before its header says"));
+    EXPECT_EQ(told.find("001_no_vocals.flac ends before its header says") != std::string::npos, percent == 99)
+        << "once is enough: " << told;
     song("001", "train", 9, 24000);
   }
   fs::resize_file(wav, fs::file_size(wav) / 2);  // libsndfile reads what there is and calls it the whole
