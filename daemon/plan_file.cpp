@@ -130,12 +130,18 @@ void PlanCollector::add(const WindowEvent& event) {
 
 // Of the slice alone: the pulse of the next window may be another.
 void PlanCollector::add_beats(const WindowEvent& event) {
-  const double period = event.plan->pulse.period, origin = event.plan->pulse.origin;
+  const model::Pulse& pulse = event.plan->pulse;
+  const double period = pulse.period, origin = pulse.origin;
   const auto begin = static_cast<double>(event.slice_begin), end = static_cast<double>(event.slice_end);
-  std::erase_if(beats_, [begin](double beat) { return beat >= begin; });
+  std::erase_if(beats_, [begin](const Beat& beat) { return beat.at >= begin; });
   if (period <= 0) return;
-  for (double n = std::ceil((begin - origin) / period); origin + n * period < end; ++n)
-    beats_.push_back(origin + n * period);
+  const int64_t bar = pulse.beats_per_bar;
+  for (auto n = static_cast<int64_t>(std::ceil((begin - origin) / period));; ++n) {
+    const double at = origin + static_cast<double>(n) * period;
+    if (at >= end) return;
+    beats_.push_back({at, std::nullopt});
+    if (bar > 0) beats_.back().place = static_cast<int>(((n - pulse.downbeat) % bar + bar) % bar);
+  }
 }
 
 void PlanCollector::write(const std::filesystem::path& file) const {
@@ -143,10 +149,14 @@ void PlanCollector::write(const std::filesystem::path& file) const {
                       {"tempo_bpm", plan_.pulse.tempo_bpm()},
                       {"beat_s", plan_.pulse.origin / kSecond},
                       {"beats", nlohmann::json::array()},
+                      {"places", nlohmann::json::array()},
                       {"chords", nlohmann::json::array()},
                       {"notes", nlohmann::json::array()},
                       {"sung", nlohmann::json::array()}};
-  for (const double beat : beats_) json["beats"].push_back(beat / kSecond);
+  for (const Beat& beat : beats_) {
+    json["beats"].push_back(beat.at / kSecond);
+    json["places"].push_back(beat.place ? nlohmann::json(*beat.place) : nlohmann::json());
+  }
   for (const auto& chord : plan_.chords)
     json["chords"].push_back({static_cast<double>(chord.from) / kSecond, model::chord_name(chord), chord.confidence});
   for (const auto& note : plan_.notes)

@@ -47,8 +47,6 @@ StepWindow window_of(const SemanticInput& in, const Grid& grid) {
     for (const Note& note : in.past->notes)
       if (note.onset < in.known_end && note.channel == kPianoChannel)
         window.past.push_back({grid.at(note.onset), grid.at(note.release), note.pitch, note.velocity});
-    window.past_begin = grid.at(in.past->chords.front().from);
-    window.past_end = grid.at(in.known_end);
   }
   if (in.pulse.beats_per_bar > 0) {
     window.bar_beats = in.pulse.beats_per_bar;

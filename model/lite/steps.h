@@ -31,9 +31,8 @@ struct StepNote {
 struct StepWindow {
   // As heard, ascending; what lies outside the voice span is not looked at. It may go back to kSongBegin.
   std::vector<StepNote> melody;
-  std::vector<StepNote> past;             // accompaniment as played; what lies outside the past span is not looked at
+  std::vector<StepNote> past;             // accompaniment as played, which the note generator goes on from
   double voice_begin = 0, voice_end = 0;  // where the voice is known, be it silent
-  double past_begin = 0, past_end = 0;    // where the accompaniment is known; empty where there is none yet
   int bar_beats = 0;                      // beats a bar, 0 = not known
   int first_beat = 0;                     // place of the window's first beat in its bar
 };

@@ -45,9 +45,12 @@ void AudioSong::check() const {
     throw Error(sound_.string() + " is " + std::to_string(samples / kSampleRate) +
                 " s long and its last note begins after " + std::to_string(last / kSampleRate) +
                 "; render it again with tools/make_corpus");
-  for (int64_t i = 0; i < kPieces; ++i)
-    if (std::ranges::any_of(wave(samples * i / kPieces, kPiece), [](float sample) { return sample != 0; })) return;
-  throw Error(sound_.string() + " is silent; render it again with tools/make_corpus");
+  // All are read, from the begin to the very end, for a file may be cut off anywhere.
+  const int64_t room = std::max<int64_t>(samples - kPiece, 0);
+  bool silent = true;
+  for (int64_t i = 0; i <= kPieces; ++i)
+    silent &= std::ranges::all_of(wave(room * i / kPieces, kPiece), [](float sample) { return sample == 0; });
+  if (silent) throw Error(sound_.string() + " is silent; render it again with tools/make_corpus");
 }
 
 std::vector<float> AudioSong::wave(int64_t begin, int64_t count) const {
@@ -55,8 +58,8 @@ std::vector<float> AudioSong::wave(int64_t begin, int64_t count) const {
   SndfileHandle sound = open_corpus_sound(sound_);
   const int64_t first = std::max<int64_t>(begin, 0), last = std::min<int64_t>(begin + count, sound.frames());
   if (last <= first) return samples;
-  sound.seek(first, SEEK_SET);
-  if (sound.read(samples.data() + (first - begin), last - first) != last - first)
+  if (sound.seek(first, SEEK_SET) != first ||
+      sound.read(samples.data() + (first - begin), last - first) != last - first)
     throw Error(sound_.string() + " ends before its header says; render it again with tools/make_corpus");
   return samples;
 }

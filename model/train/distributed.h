@@ -37,5 +37,8 @@ class Group {
 // Runs `command` `count` times with the variables set, one thread each; what torchrun does on one machine. SIGINT and
 // SIGTERM go on to all of them; where one fails the others are ended. Returns the first exit code that is not 0.
 int run_processes(int count, const std::vector<std::string>& command);
+// In a process that run_processes started: from now on it ends with that one, be it killed. Else ranks would go on
+// without anybody who knows of them, and write the checkpoint of the run that follows.
+void end_with_starter();
 
 }  // namespace fastsag::model

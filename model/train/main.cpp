@@ -88,6 +88,7 @@ int main(int argc, char** argv) try {
   for (size_t i = 0; i < data.size(); ++i) corpora.push_back({data[i], shares.empty() ? 0 : shares[i]});
   const std::vector<std::string> command(argv, argv + argc);
   if (processes > 1 && !std::getenv("WORLD_SIZE")) return run_processes(processes, command);
+  end_with_starter();
   for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { stop = true; });
   torch::set_num_threads(1);
   keep_memory();

@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 
 #include "dsp/error.h"
 #include "model/train/distributed.h"
@@ -34,9 +36,12 @@ int free_port() {
 }
 
 std::vector<std::string> environment_of(int rank, int count, int port) {
-  const std::vector<std::string> ours = {"RANK=" + std::to_string(rank), "WORLD_SIZE=" + std::to_string(count),
-                                         "MASTER_ADDR=127.0.0.1", "MASTER_PORT=" + std::to_string(port),
-                                         "OMP_NUM_THREADS=1"};
+  const std::vector<std::string> ours = {"RANK=" + std::to_string(rank),
+                                         "WORLD_SIZE=" + std::to_string(count),
+                                         "MASTER_ADDR=127.0.0.1",
+                                         "MASTER_PORT=" + std::to_string(port),
+                                         "OMP_NUM_THREADS=1",
+                                         "FASTSAG_STARTER=" + std::to_string(getpid())};
   std::vector<std::string> all = ours;
   for (char** entry = environ; *entry; ++entry) {
     const std::string_view text(*entry);
@@ -106,6 +111,13 @@ int run_processes(int count, const std::vector<std::string>& command) {
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return result;
+}
+
+void end_with_starter() {
+  const char* starter = std::getenv("FASTSAG_STARTER");
+  if (!starter) return;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (std::to_string(getppid()) != starter) std::raise(SIGKILL);  // it ended before it could be asked for
 }
 
 }  // namespace fastsag::model

@@ -151,6 +151,9 @@ void Progress::save() {
   AtomicFile log(folder_ / "log.csv");
   log.write(text);
   log.commit();
+}
+
+void Progress::draw() {
   AtomicFile plot(folder_ / "plot.svg");
   plot.write(plot_svg(panels_of(rows_)));
   plot.commit();

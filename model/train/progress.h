@@ -36,7 +36,8 @@ class Progress {
   // At most a few times a second on a terminal, twice a minute elsewhere; `now` forces it.
   void show(double share, const std::string& part, int64_t step, int64_t steps, double windows_a_second,
             double seconds_left, bool now = false);
-  void save();  // the log and the plot, each whole or not at all
+  void save();  // the log; like the plot whole or not at all
+  void draw();  // the plot
   double seconds() const;
   // The last validation of every part: "part.figure" -> value.
   std::map<std::string, double> last_validation() const;

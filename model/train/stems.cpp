@@ -5,6 +5,7 @@
 #include <fstream>
 #include <future>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 
 #include "dsp/error.h"
@@ -19,6 +20,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr size_t kValidateEvery = 20;
+constexpr double kUnequal = .1;  // seconds: some codecs' padding is less
 
 bool is_sound(const fs::path& file) {
   static const std::vector<std::string> kEndings = {".wav", ".flac", ".aiff", ".ogg", ".mp3", ".opus"};
@@ -45,10 +47,15 @@ Stems stems_of(const fs::path& folder, const fs::path& no_vocals) {
     throw Error(stems.vocals.string() + " is of " + std::to_string(stems.rate) + " Hz, its other stem of " +
                 std::to_string(rest.samplerate()) + "; make both of one rate");
   }
+  const auto longer = static_cast<double>(std::abs(voice.frames() - rest.frames())) / static_cast<double>(stems.rate);
+  if (longer > kUnequal)
+    leave_out("the last " + std::to_string(longer) + " s of " +
+              (voice.frames() > rest.frames() ? stems.vocals : no_vocals).string() +
+              ": its other stem is that much shorter");
   return stems;
 }
 
-// Of every whole piece.
+// Of every whole piece; the end is read too, for it may be missing.
 std::vector<double> piece_levels(const fs::path& file, int64_t rate, int64_t samples) {
   std::vector<double> levels;
   const int64_t piece = kClipSeconds * rate;
@@ -57,6 +64,7 @@ std::vector<double> piece_levels(const fs::path& file, int64_t rate, int64_t sam
     for (const float x : read_mono(file, begin, piece)) sum += static_cast<double>(x) * x;
     levels.push_back(std::sqrt(sum / static_cast<double>(piece)));
   }
+  if (samples > 0) read_mono(file, samples - 1, 1);
   return levels;
 }
 
@@ -71,18 +79,19 @@ struct Levels {
   std::vector<double> vocals, no_vocals;
 };
 
-// Measured where the file that keeps them does not know them; all processors together.
-std::vector<Levels> levels_of(const fs::path& folder, const std::vector<Stems>& songs) {
+// Measured where the file that keeps them does not know them; all processors together. Nothing of songs that cannot be
+// read, which are told.
+std::vector<std::optional<Levels>> levels_of(const fs::path& folder, const std::vector<Stems>& songs) {
   const fs::path file = folder / "clip_levels.cache";
   std::ifstream in(file);
   json known = json::parse(in, nullptr, /*allow_exceptions=*/false);
   if (!known.is_object()) known = json::object();
-  std::vector<Levels> levels(songs.size());
+  std::vector<std::optional<Levels>> levels(songs.size());
   std::vector<size_t> missing;
   for (size_t i = 0; i < songs.size(); ++i) {
     const auto row = known.find(songs[i].name);
     if (row != known.end() && row->value("stamp", "") == stamp_of(songs[i])) {
-      levels[i] = {row->at("vocals"), row->at("no_vocals")};
+      levels[i] = Levels{row->at("vocals"), row->at("no_vocals")};
     } else {
       missing.push_back(i);
     }
@@ -92,17 +101,20 @@ std::vector<Levels> levels_of(const fs::path& folder, const std::vector<Stems>& 
   std::vector<std::future<void>> workers;
   for (size_t t = 0; t < threads; ++t) {
     workers.push_back(std::async(std::launch::async, [&, t] {
-      for (size_t m = t; m < missing.size(); m += threads) {
-        const Stems& song = songs[missing[m]];
-        levels[missing[m]] = {piece_levels(song.vocals, song.rate, song.samples),
-                              piece_levels(song.no_vocals, song.rate, song.samples)};
-      }
+      for (size_t m = t; m < missing.size(); m += threads) try {
+          const Stems& song = songs[missing[m]];
+          levels[missing[m]] = Levels{piece_levels(song.vocals, song.rate, song.samples),
+                                      piece_levels(song.no_vocals, song.rate, song.samples)};
+        } catch (const Error& error) {
+          leave_out(error.what());
+        }
     }));
   }
   for (auto& worker : workers) worker.get();
   for (const size_t i : missing) {
+    if (!levels[i]) continue;
     known[songs[i].name] = {
-        {"stamp", stamp_of(songs[i])}, {"vocals", levels[i].vocals}, {"no_vocals", levels[i].no_vocals}};
+        {"stamp", stamp_of(songs[i])}, {"vocals", levels[i]->vocals}, {"no_vocals", levels[i]->no_vocals}};
   }
   try {
     AtomicFile out(file);
@@ -160,18 +172,23 @@ StemCorpus::StemCorpus(const fs::path& folder, bool paper_level) : songs_(find_s
   const auto levels = levels_of(folder, songs_);
   size_t unsaid = 0;
   for (size_t i = 0; i < songs_.size(); ++i) {
+    if (!levels[i]) continue;
     const Stems& song = songs_[i];
+    const size_t before = train_.size() + validate_.size();
     std::string split = said_split(song);
     if (split.empty()) split = unsaid++ % kValidateEvery == 0 ? "validate" : "train";
     if (split != "train" && split != "validate") continue;
-    const auto pieces = static_cast<int64_t>(levels[i].vocals.size());
+    const auto pieces = static_cast<int64_t>(levels[i]->vocals.size());
     const int64_t piece = kClipSeconds * song.rate;
     for (int64_t p = 0; p < pieces; ++p) {
       const auto at = static_cast<size_t>(p);
-      if (!loud_enough(levels[i].vocals[at], paper_level) || !loud_enough(levels[i].no_vocals[at], paper_level))
+      if (!loud_enough(levels[i]->vocals[at], paper_level) || !loud_enough(levels[i]->no_vocals[at], paper_level))
         continue;
       (split == "train" ? train_ : validate_).push_back({&song, p * piece, pieces == 1 ? song.samples : piece});
     }
+    if (train_.size() + validate_.size() == before)
+      leave_out(song.no_vocals.string() + " and its vocals have no " + std::to_string(kClipSeconds) +
+                " s in which both are at -25 dB or more");
   }
   for (const auto& [clips, split] : {std::pair(&train_, "train"), std::pair(&validate_, "validate")}) {
     if (!clips->empty()) continue;

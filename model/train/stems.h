@@ -7,7 +7,9 @@
 // seconds; one with less than two pieces is a clip that is cropped anew each time.
 // Splits: as NAME.json beside says where there is one; else every 20th song by name validates.
 // Levels of all pieces are measured once and kept in clip_levels.cache of the folder.
-// Errors: fastsag::Error for a stem without its other one, stems of different rates, a folder with no clip.
+// Left out and told (left_out.h): a stem without its other one or that cannot be read to its end, stems of different
+// rates, what one stem is longer than the other, songs without a clip.
+// Errors: fastsag::Error for a folder with no clip.
 // Source: REFERENCE.md section 10.
 #include <cstdint>
 #include <filesystem>

@@ -134,43 +134,6 @@ std::vector<SongNote> tracked(const Song& song, double begin, double end, double
   return out;
 }
 
-// Another chord that a listener might have put in its place.
-SongChord neighbour(const SongChord& chord, Chance& chance) {
-  struct Move {
-    int root;
-    Quality quality;
-  };
-  static constexpr std::array<Move, 5> kFromMajor = {
-      {{5, Quality::major}, {7, Quality::major}, {9, Quality::minor}, {4, Quality::minor}, {2, Quality::minor}}};
-  static constexpr std::array<Move, 5> kFromMinor = {
-      {{3, Quality::major}, {5, Quality::minor}, {7, Quality::minor}, {8, Quality::major}, {10, Quality::major}}};
-  const Move move = (chord.quality == Quality::minor ? kFromMinor : kFromMajor)[static_cast<size_t>(chance.below(5))];
-  SongChord other = chord;
-  other.root = (chord.root + move.root) % 12;
-  other.quality = move.quality;
-  return other;
-}
-
-// The accompaniment of some chords moved to a neighbour of theirs, third and all.
-std::vector<SongNote> with_wrong_chords(std::vector<SongNote> notes, const std::vector<SongChord>& chords, double share,
-                                        Chance& chance) {
-  std::vector<SongChord> played = chords;
-  for (SongChord& chord : played)
-    if (chord.quality != Quality::none && chance.maybe(share)) chord = neighbour(chord, chance);
-  for (SongNote& note : notes) {
-    const auto next = std::ranges::upper_bound(chords, note.onset + 0.02, {}, &SongChord::begin);
-    if (next == chords.begin()) continue;
-    const auto i = static_cast<size_t>(next - chords.begin()) - 1;
-    if (played[i].quality == chords[i].quality && played[i].root == chords[i].root) continue;
-    const int up = (played[i].root - chords[i].root + 18) % 12 - 6;
-    const int above = ((note.pitch - chords[i].root) % 12 + 12) % 12;
-    note.pitch += up;
-    if (above == 4 && played[i].quality == Quality::minor) --note.pitch;
-    if (above == 3 && played[i].quality == Quality::major) ++note.pitch;
-  }
-  return notes;
-}
-
 bool sung(const Song& song, double begin, double end) {
   double seconds = 0;
   for (const SongNote& note : song.melody)
@@ -276,24 +239,16 @@ TrainingWindow window_at(const Song& song, int first, int steps_per_beat, Hearin
 
   heard.voice_begin = kSongBegin;
   heard.voice_end = kWindowSteps;
-  if (hearing == Hearing::all) return out;
+  double known = 0;
   if (hearing == Hearing::delayed) {
     heard.voice_end -= chance.uniform(0, kStepsPerBeat);  // the window is rounded up to a beat
-    heard.past_end = heard.voice_end - steps_a_second * chance.uniform(1, 4);
-  } else {
+    known = heard.voice_end - steps_a_second * chance.uniform(1, 4);
+  } else if (hearing == Hearing::live) {
     heard.voice_end -= steps_a_second * chance.uniform(0, 3.5);
-    heard.past_end = std::min<double>(kWindowSteps - 1, heard.voice_end + steps_a_second * chance.uniform(0, 2));
+    known = std::min<double>(kWindowSteps - 1, heard.voice_end + steps_a_second * chance.uniform(0, 2));
   }
-  heard.past_end = std::max(heard.past_end, 1.0);
-  out.unknown_from = static_cast<int>(heard.past_end);
-  heard.past =
-      on_grid(with_wrong_chords(song.notes, song.chords, spoiling.wrong_past, chance), spoiling.transpose, begin);
+  out.unknown_from = static_cast<int>(std::max(known, 0.0));
   return out;
-}
-
-void forget_past(TrainingWindow& window) {
-  window.heard.past.clear();
-  window.heard.past_begin = window.heard.past_end = 0;
 }
 
 TrainingWindow random_window(const std::vector<Song>& songs, Chance& chance) {
@@ -312,7 +267,6 @@ TrainingWindow random_window(const std::vector<Song>& songs, Chance& chance) {
 
     Spoiling spoiling;
     spoiling.tracker = chance.maybe(0.15) ? 0 : chance.uniform(0.2, 1.4);
-    spoiling.wrong_past = chance.maybe(0.4) ? 0.05 : chance.uniform(0.1, 0.7);
     spoiling.bars = steps_per_beat == kStepsPerBeat && chance.maybe(0.4);
     if (!spoiling.bars && chance.maybe(0.45)) spoiling.off_beat = chance.maybe(0.55) ? 2 : chance.maybe(0.5) ? 1 : 3;
     spoiling.grid_shift = chance.normal(spoiling.bars ? 0.05 : 0.15);
@@ -321,17 +275,10 @@ TrainingWindow random_window(const std::vector<Song>& songs, Chance& chance) {
     const double which = chance.uniform();
     const Hearing hearing = which < 0.35 ? Hearing::all : which < 0.65 ? Hearing::delayed : Hearing::live;
     TrainingWindow out = window_at(song, first, steps_per_beat, hearing, spoiling, chance);
-    if (chance.maybe(0.7)) {
-      forget_past(out);
-      out.unknown_from = 0;
-    }
     StepWindow& heard = out.heard;
     if (chance.maybe(0.5)) heard.voice_begin = chance.uniform(kSongBegin, heard.voice_end / 2);
-    if (chance.maybe(0.2)) {  // the song has only just begun
-      heard.voice_begin = chance.uniform(0, 0.8) * heard.voice_end;
-      if (heard.past_end > 0) heard.past_begin = std::min(heard.voice_begin + chance.uniform(0, 8), heard.past_end);
-      out.unknown_from = std::max(out.unknown_from, static_cast<int>(heard.voice_begin));
-    }
+    if (chance.maybe(0.2))
+      heard.voice_begin = chance.uniform(0, 0.8) * heard.voice_end;  // the song has only just begun
     return out;
   }
 }

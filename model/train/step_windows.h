@@ -1,7 +1,7 @@
 #pragma once
 // Windows of songs on the step grid, as the chord net and the note generator learn from them: cut, masked and spoilt
-// the way they meet them live. The voice breaks off, the past is partly known and partly wrong (the model hears its own
-// chords again), the grid may start off the beat, and the tune went through a pitch tracker.
+// the way they meet them live. The voice breaks off, the grid may start off the beat, and the tune went through a pitch
+// tracker. What was played before is no part of them: chords are heard from the voice alone.
 //
 // Repeatable: a window is a function of the song and of the chance that is handed in.
 #include <memory>
@@ -36,7 +36,6 @@ class BeatMap {
 
 struct Spoiling {
   double tracker = 1;     // how much a pitch tracker errs: 0 = the melody as written, 1 = typical
-  double wrong_past = 0;  // share of chords that the known past plays as another chord
   bool bars = false;      // are bars known
   int off_beat = 0;       // steps that the grid starts late
   double grid_shift = 0;  // steps, for all onsets
@@ -45,9 +44,9 @@ struct Spoiling {
 };
 
 enum class Hearing {
-  all,      // everything, nothing played yet
-  delayed,  // everything; what was played is known up to one to four seconds before the end
-  live,     // the voice breaks off up to 3.5 s before the end; what was played is known up to 2 s further
+  all,      // everything; all chords are to be guessed
+  delayed,  // everything but a part of a beat; the last one to four seconds are to be guessed
+  live,     // the voice breaks off up to 3.5 s before the end; to be guessed is what begins up to 2 s further
 };
 
 struct TrainingWindow {
@@ -62,9 +61,7 @@ struct TrainingWindow {
 // tempo was heard an octave off).
 TrainingWindow window_at(const Song& song, int first, int steps_per_beat, Hearing hearing, const Spoiling& spoiling,
                          Chance& chance);
-// As if nothing had been played; unknown_from stays.
-void forget_past(TrainingWindow& window);
-// The same with everything drawn: song, place, hearing, spoiling, mostly without the past. Mostly where somebody sings.
+// The same with everything drawn: song, place, hearing, spoiling. Mostly where somebody sings.
 TrainingWindow random_window(const std::vector<Song>& songs, Chance& chance);
 
 struct BeatWindow {

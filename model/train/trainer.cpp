@@ -111,8 +111,10 @@ void Trainer::save() {
   NamedTensors tensors;
   Metadata metadata;
   for (const auto& trainee : trainees_) trainee->save(tensors, metadata);
-  save_tensors(paths_.folder / "checkpoint.safetensors", tensors, metadata, Storage::fp32);
+  // First the log: rows beyond the checkpoint are dropped on resuming, rows that it lacks would be lost.
   progress_->save();
+  save_tensors(paths_.folder / "checkpoint.safetensors", tensors, metadata, Storage::fp32);
+  progress_->draw();
 }
 
 void Trainer::release(const Metadata& about) {

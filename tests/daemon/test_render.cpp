@@ -114,6 +114,24 @@ TEST_F(Render, ThePlanHoldsEveryNoteOnce) {
   for (size_t i = 0; i < 8; ++i) EXPECT_DOUBLE_EQ(plan["notes"][i][0], static_cast<double>(i));
 }
 
+TEST_F(Render, BeatsOfAPlanHaveTheirPlaceInTheBarWhereItIsKnown) {
+  model::Plan plan;
+  plan.pulse = {.period = 12000, .origin = 6000, .beats_per_bar = 3, .downbeat = 1};
+  PlanCollector song;
+  WindowEvent window;
+  window.plan = std::make_shared<const model::Plan>(plan);
+  window.slice_begin = 0, window.slice_end = 48000;
+  song.add(window);
+  plan.pulse.beats_per_bar = 0;
+  window.plan = std::make_shared<const model::Plan>(plan);
+  window.slice_begin = 48000, window.slice_end = 72000;
+  song.add(window);
+  song.write(folder_ / "plan.json");
+  const auto written = nlohmann::json::parse(bytes(folder_ / "plan.json"));
+  EXPECT_EQ(written["beats"], nlohmann::json::parse("[0.25, 0.75, 1.25, 1.75, 2.25, 2.75]"));
+  EXPECT_EQ(written["places"], nlohmann::json::parse("[2, 0, 1, 2, null, null]"));
+}
+
 TEST_F(Render, NotesOfAFileReachTheModelAsTheyAre) {
   FakeAccompanist accompanist;
   const auto voice = sing(48000, 48000 * 4);

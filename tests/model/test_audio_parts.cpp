@@ -127,6 +127,32 @@ TEST_F(AudioParts, WhatCannotBeUsedIsToldAndTheOthersAre) {
   EXPECT_THAT(told(), testing::HasSubstr("001.json is not a song of this corpus"));
 }
 
+TEST_F(AudioParts, AFileThatIsCutOffIsToldAndTheOthersAreUsed) {
+  const fs::path flac = folder_ / "001_no_vocals.flac", wav = folder_ / "001.wav";
+  const auto whole = fs::file_size(flac);
+  {
+    SndfileHandle from(flac.string());
+    std::vector<float> wave(static_cast<size_t>(from.frames()));
+    from.read(wave.data(), from.frames());
+    SndfileHandle to(wav.string(), SFM_WRITE, SF_FORMAT_WAV | SF_FORMAT_PCM_16, 1, 24000);
+    to.write(wave.data(), std::ssize(wave));
+  }
+  for (const uintmax_t percent : {99, 60, 20}) {
+    fs::resize_file(flac, whole * percent / 100);
+    testing::internal::CaptureStderr();
+    const AudioCorpus corpus(folder_, "train");
+    EXPECT_EQ(corpus.songs().size(), 1u) << percent << " % of a FLAC file";
+    const std::string told = testing::internal::GetCapturedStderr();
+    EXPECT_EQ(told.find("001_no_vocals.flac ends before its header says") != std::string::npos, percent == 99)
+        << "once is enough: " << told;
+    song("001", "train", 9, 24000);
+  }
+  fs::resize_file(wav, fs::file_size(wav) / 2);  // libsndfile reads what there is and calls it the whole
+  const std::vector<SongNote> notes = {{8.75, .4, 60, 80, 0}};
+  EXPECT_THAT(test::error_of([&] { AudioSong("001", wav, notes, folder_ / "x.mel16"); }),
+              testing::HasSubstr("001.wav is 4 s long and its last note begins after 8"));
+}
+
 TEST_F(AudioParts, ACorpusOfNothingUsableIsRefused) {
   for (const std::string name : {"001", "002"}) std::ofstream(folder_ / (name + "_no_vocals.flac")) << "none";
   EXPECT_THAT(test::error_of([&] { AudioCorpus(folder_, "train"); }),

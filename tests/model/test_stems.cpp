@@ -89,6 +89,39 @@ TEST(Stems, ClipsAreWholePiecesWhereBothStemsAreLoud) {
   EXPECT_EQ(StemCorpus(folder.path(), true).train().size(), 3u);
 }
 
+TEST(Stems, WhatIsCutOffSilentOrUnequalIsToldAndTheOthersAreUsed) {
+  const test::Scratch folder;
+  const auto pair = [&](const std::string& name, const char* ending, double amplitude = .3) {
+    for (const char* stem : {"_vocals", "_no_vocals"})
+      write_stem(folder / (name + stem + ending), 25, 24000, amplitude);
+    std::ofstream(folder / (name + ".json")) << R"({"split": "train"})";
+  };
+  for (const char* name : {"flac", "end", "whole", "held"}) pair(name, ".flac");
+  pair("wav", ".wav");
+  pair("quiet", ".wav", .001);
+  std::ofstream(folder / "held.json") << R"({"split": "validate"})";
+  const auto cut = [&](const std::string& file, double share) {
+    const auto size = static_cast<double>(std::filesystem::file_size(folder / file));
+    std::filesystem::resize_file(folder / file, static_cast<uintmax_t>(size * share));
+  };
+  cut("flac_no_vocals.flac", .5);
+  cut("end_vocals.flac", .99);  // beyond its last whole piece
+  cut("wav_vocals.wav", .5);    // libsndfile reads what there is and calls it the whole
+  testing::internal::CaptureStderr();
+  const StemCorpus corpus(folder.path(), true);
+  const std::string told = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(told, HasSubstr("flac_no_vocals.flac ends before its header says"));
+  EXPECT_THAT(told, HasSubstr("end_vocals.flac ends before its header says"));
+  EXPECT_THAT(told, testing::ContainsRegex("the last 12[.].* s of .*wav_no_vocals.wav: its other stem"));
+  EXPECT_THAT(told, HasSubstr("quiet_no_vocals.wav and its vocals have no 10 s"));
+  std::vector<std::string> used;
+  for (const Clip& clip : corpus.train()) used.push_back(clip.song->name);
+  EXPECT_THAT(used, ElementsAre("wav", "whole", "whole"));  // one whole piece of 12 s, two of 25 s
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(StemCorpus(folder.path(), true).train().size(), 3u);  // what cannot be read is not remembered as levels
+  testing::internal::GetCapturedStderr();
+}
+
 TEST(Stems, WithoutASaidSplitEveryTwentiethSongValidates) {
   const test::Scratch folder;
   for (int i = 10; i < 32; ++i) {

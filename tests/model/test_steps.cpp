@@ -22,14 +22,8 @@ StepWindow random_window(Chance& chance) {
     window.melody.push_back({at, at + length, 55 + chance.below(20), 80});
     at += length + (chance.maybe(0.3) ? chance.uniform(0, 4) : 0);
   }
-  for (int i = 0; i < 100; ++i) {
-    const double onset = chance.uniform(-4, kWindowSteps + 2);
-    window.past.push_back({onset, onset + chance.uniform(0.1, 10), 36 + chance.below(50), 40 + chance.below(60)});
-  }
-  std::ranges::sort(window.past, {}, &StepNote::onset);
   window.voice_begin = chance.uniform(kSongBegin, 0);
   window.voice_end = chance.uniform(10, kWindowSteps);
-  window.past_end = chance.uniform(5, kWindowSteps);
   return window;
 }
 
@@ -67,12 +61,10 @@ TEST(Steps, WhatIsNotKnownIsNotLookedAt) {
     StepWindow window = random_window(chance);
     const ChordFeatures before = chord_features(window);
     const auto conditions = note_conditions(window, {}, {});
-    // Another future: neither voice after voice_end nor accompaniment after past_end may tell.
+    // Another future: no voice after voice_end may tell.
     std::erase_if(window.melody, [&](const StepNote& n) { return n.onset >= window.voice_end; });
-    std::erase_if(window.past, [&](const StepNote& n) { return n.onset >= window.past_end; });
     for (StepNote& note : window.melody) note.release += note.release > window.voice_end ? 5 : 0;
     window.melody.push_back({window.voice_end, window.voice_end + 3, 61, 80});
-    window.past.push_back({window.past_end, window.past_end + 3, 61, 80});
     const ChordFeatures after = chord_features(window);
     ASSERT_EQ(before.pitches, after.pitches) << "seed " << seed;
     ASSERT_EQ(before.scalars, after.scalars) << "seed " << seed;
@@ -86,8 +78,7 @@ TEST(Steps, MovingEverythingByAnIntervalMovesThePitchClasses) {
     StepWindow window = random_window(chance);
     const int up = 1 + chance.below(11);
     const ChordFeatures here = chord_features(window);
-    for (auto* notes : {&window.melody, &window.past})
-      for (StepNote& note : *notes) note.pitch += up;
+    for (StepNote& note : window.melody) note.pitch += up;
     const ChordFeatures there = chord_features(window);
     for (int step = kSongBegin; step < kWindowSteps; ++step)
       for (int pc = 0; pc < 12; ++pc)

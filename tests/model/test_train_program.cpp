@@ -154,6 +154,17 @@ TEST_F(TrainProgram, TwoProcessesTrainOneModel) {
   EXPECT_EQ(SafetensorsFile(folder_ / "tiny.safetensors").header().metadata.at("processes"), "2");
 }
 
+TEST_F(TrainProgram, ProcessesEndWithTheOneThatStartedThem) {
+  // Ranks that lived on would reach the last step and write the weights; `run` returns when the last of them is gone.
+  const std::vector<std::string> options = {
+      "--processes",         "2", "--set", "chord.steps=40", "--set", "chord.validate_steps=2", "--set",
+      "checkpoint_minutes=0"};
+  const Ended killed = run(with(options), "validation:", SIGKILL);
+  EXPECT_EQ(killed.code, 128 + SIGKILL) << killed.output;
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "tiny.safetensors"));
+  EXPECT_EQ(killed.output.find("step 40 validation"), std::string::npos) << killed.output;
+}
+
 TEST_F(TrainProgram, LearnsFromSeveralCorpora) {
   const test::Scratch other;
   write_song(other.path(), "one", "train");

@@ -158,6 +158,8 @@ TEST(Trainer, AFullDiskLeavesTheLastCheckpointToGoOnFrom) {
                 testing::AllOf(testing::HasSubstr("cannot write"), testing::HasSubstr("checkpoint.safetensors"),
                                testing::HasSubstr("not full")));
   }
+  // The log is written first: a run that ends between the two loses none of its rows on resuming.
+  EXPECT_TRUE(std::ranges::any_of(read_log(full / "log.csv"), [](const LogRow& row) { return row.step == 20; }));
   const auto after = tensors_of(full / "checkpoint.safetensors");
   for (const auto& [name, tensor] : before) EXPECT_TRUE(torch::equal(after.at(name), tensor)) << name;
   for (const auto& entry : std::filesystem::directory_iterator(full.path()))

@@ -317,13 +317,15 @@ class Program(unittest.TestCase):
 
     def test_songs_that_cannot_be_read_are_named_and_the_others_used(self):
         source, out = self.base / "broken", self.base / "from_broken"
-        for name in ("001", "002", "003"):
+        for name in ("001", "002", "003", "004"):
             write_song(source, name)
+        (source / "004" / "chord_midi.txt").unlink()
         midi_file(source / "002" / "002.mid", {"PIANO": [(0, 1, 60, 80)]})
         (source / "003" / "beat_midi.txt").write_text("0.0 one two\n")
         told = self.make(out, source=source)
         self.assertIn("left out: 002 has nothing in the track MELODY", told)
         self.assertIn("left out: 003 has annotations that are not as expected", told)
+        self.assertIn("left out: 004 has no chord_midi.txt", told)
         self.assertEqual([path.name for path in out.glob("*.json")], ["001.json"])
 
     def test_wrong_requests_are_refused_with_what_to_do(self):

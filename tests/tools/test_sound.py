@@ -1,6 +1,7 @@
 """Tests of tools/sound, and of tools/score_songs and tools/sound_page on a song that is written here."""
 
 import json
+import math
 import os
 import pathlib
 import subprocess
@@ -119,6 +120,15 @@ class Judging(WithSong):
         moved = np.concatenate([true[:8], true[8:] + .2])  # one interval of 16 is longer
         self.assertEqual(judging.pulse(moved, true)["steady"], 15 / 16)
 
+    def test_a_score_is_as_busy_and_as_loud_as_it_is_written(self):
+        clip = self.song.clips(1)[0]  # 10 s, 20 beats: 5 chords of three notes
+        figures = judging.of_score(self.song.chords(), self.song.data["notes"], clip)
+        self.assertEqual(figures, {"onsets": 5 / 20, "changes": 5 / 20, "velocity": 80})
+        notes = [[11, 1, 60, 100, 0], [11.02, 1, 64, 50, 0], [11.1, 1, 67, 60, 0], [12, 1, 36, 127, 9], [30, 1, 60, 1, 0]]
+        figures = judging.of_score([[0, "C", .5], [11, "C7", .5], [12, "Am", .5], [25, "F", .5]], notes, clip)
+        self.assertEqual(figures, {"onsets": 2 / 20, "changes": 1 / 20, "velocity": 70})
+        self.assertTrue(math.isnan(judging.of_score([], [], clip)["velocity"]))
+
     def test_the_sound_of_a_chord_is_that_chord(self):
         clip = self.song.clips(1)[0]
         sound = spectra.read(self.song.truth, clip.begin, songs.WINDOW_S)
@@ -212,6 +222,9 @@ class Commands(WithSong):
         self.assertEqual(ours["planF"]["mean"], 1)  # the beat was given
         self.assertGreater(true["chord_snd"]["mean"], .9)
         self.assertGreater(true["ch_cor"]["mean"], .99)
+        self.assertEqual(true["velocity"]["mean"], 80)
+        self.assertLess(true["lufs"]["mean"], 0)
+        self.assertGreater(ours["onsets"]["mean"], 0)
 
     def test_score_songs_judges_given_notes(self):
         self.needs_program()

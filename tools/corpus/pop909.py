@@ -13,18 +13,17 @@ from corpus.midi import Midi
 from corpus.song import Unusable, files_below, one_sound_a_key, one_voice, whole_seconds
 
 WANTED = re.compile(r"(?:^|/)(\d{3})/(\1\.mid|beat_midi\.txt|chord_midi\.txt|key_audio\.txt)$")
-FILES_PER_SONG = 4
 EXPECTED = "NNN/NNN.mid, beat_midi.txt, chord_midi.txt, key_audio.txt"
 RENDERED = {"validate": 10, "test": 29, "train": 200}  # songs, where nobody says otherwise
 
 
 def read_files(source: pathlib.Path) -> dict[str, dict[str, bytes]]:
-    """Song name -> file name -> content, from the archive or from an unpacked folder; incomplete songs are left out."""
+    """Song name -> file name -> content, from the archive or from an unpacked folder."""
     songs = collections.defaultdict(dict)
     for path, read in files_below(source):
         if match := WANTED.search(path):
             songs[match[1]][match[2]] = read()
-    return {name: files for name, files in sorted(songs.items()) if len(files) == FILES_PER_SONG}
+    return dict(sorted(songs.items()))
 
 
 def split_of(name: str) -> str:
@@ -34,6 +33,9 @@ def split_of(name: str) -> str:
 
 def read_song(name: str, files: dict[str, bytes]) -> dict:
     """The song as POP909 has it, in its own key."""
+    wanted = (f"{name}.mid", "beat_midi.txt", "chord_midi.txt", "key_audio.txt")
+    if missing := [file for file in wanted if file not in files]:
+        raise Unusable(f"has no {' and no '.join(missing)}")
     try:
         return song_of(name, files)
     except (ValueError, IndexError) as error:

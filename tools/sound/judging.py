@@ -10,6 +10,7 @@ from sound.songs import WINDOW_S, Clip, holding, planned_triad
 
 MULTIPLES = {"x2": 2, "x1/2": 1 / 2, "x3/2": 3 / 2, "x2/3": 2 / 3, "x3": 3, "x1/3": 1 / 3, "x4/3": 4 / 3, "x3/4": 3 / 4}
 TEMPO_SHARE, BEAT_WINDOW_S = .04, .070
+TOGETHER_S = .030  # onsets nearer than this are one chord's
 
 
 def of_plan(plan: dict, clip: Clip) -> dict:
@@ -20,6 +21,19 @@ def of_plan(plan: dict, clip: Clip) -> dict:
     right = [planned_triad(holding(plan["chords"], middle)) == triad for middle, triad in wanted]
     beats = np.array([beat for beat in plan["beats"] if clip.begin <= beat < clip.end])
     return {"chord": mean(right), **pulse(beats, clip.song.beats(clip.begin, clip.end))}
+
+
+def of_score(chords: list, notes: list, clip: Clip) -> dict:
+    """How busy and how loud: of chords as plans have them and of the piano's notes, a beat of the annotation."""
+    beats = max(1, len(clip.song.beats(clip.begin, clip.end)))
+    triads = [(at, planned_triad(name)) for at, name, *_ in chords]
+    changes = [at for (_, before), (at, triad) in zip(triads, triads[1:]) if triad != before]
+    piano = sorted((onset, velocity) for onset, _, _, velocity, *channel in notes
+                   if clip.begin <= onset < clip.end and not any(channel))
+    struck = np.diff([onset for onset, _ in piano], prepend=-math.inf) > TOGETHER_S
+    return {"onsets": float(struck.sum()) / beats,
+            "changes": sum(clip.begin <= at < clip.end for at in changes) / beats,
+            "velocity": mean(velocity for _, velocity in piano)}
 
 
 def pulse(beats: np.ndarray, true: np.ndarray) -> dict:
