@@ -59,6 +59,7 @@ BenchReport bench(const BenchRequest& request, const std::function<void(const Be
   if (preset.form == "paper") {
     report.weights = files.emplace(preset).origin();
     report.precision = preset.precision = settled_precision(preset, device);
+    preset.denoiser.steps = report.steps;
     if (device.is_cpu()) {
       bench_paper(preset, request, report, show);
       count_starts(preset, report);

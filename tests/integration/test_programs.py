@@ -225,6 +225,8 @@ class Render(unittest.TestCase):
         step = next(part for part in found["device_work"] if part["part"] == "U-Net step")
         self.assertGreater(step["plain_operators"], 2 * step["kernels"])
         self.assertGreater(step["plain_bytes"], 1.5 * step["bytes"])
+        loop = next(part for part in found["device_work"] if part["part"] == "loop")
+        self.assertLess(loop["kernels"], step["kernels"] + 50, "one evaluation was asked for, and the tables it needs")
         if ("U-Net step", "bf16") in rows:
             self.assertEqual(rows["U-Net step", "bf16"]["bytes"], rows["U-Net step", "fp32"]["bytes"] / 2)
             self.assertGreater(rows["window", "bf16"]["bytes"], rows["window", "fp32"]["bytes"] / 2, "its condition is exact")

@@ -79,7 +79,7 @@ class BenchTables(unittest.TestCase):
     def test_what_fails_is_said_and_the_page_stays(self):
         for words, names in (("no table pape; there are lite rooms", ["pape"]),
                              ('has 0 places "<!-- bench small -->"; expected one', ["small"]),
-                             ("fastsag bench --preset paper --precision bf16 --baseline --seconds 5 failed: fastsag: no memory", ["paper"])):
+                             ("fastsag bench --preset paper --precision auto --baseline --seconds 5 failed: fastsag: no memory", ["paper"])):
             done = self.run_tool(*names)
             self.assertNotEqual(done.returncode, 0)
             self.assertIn(words, done.stderr)
