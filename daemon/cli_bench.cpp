@@ -36,13 +36,44 @@ std::string figure(double value) {
 
 void print(const BenchRow& row, const model::Peaks& peaks) {
   const auto percent = [](double share) { return counted("%.1f", 100 * share); };
-  std::printf("| %-10s | %-5s | %7s | %7s | %4zu | %8s | %8s | %8s | %7s | %6s | %6s | %6s | %7s | %6s |\n",
+  const auto tail = [&row](double q) {
+    const auto seconds = row.tail(q);
+    return seconds ? figure(*seconds * 1e3) : "-";
+  };
+  std::printf("| %-10s | %-5s | %7s | %7s | %4s | %8s | %8s | %8s | %7s | %6s | %6s | %6s | %7s | %6s |\n",
               row.block.c_str(), row.way.c_str(), figure(row.flop * 1e-9).c_str(), figure(row.bytes * 1e-6).c_str(),
-              row.seconds.size(), figure(row.median() * 1e3).c_str(), figure(row.percentile(.95) * 1e3).c_str(),
-              figure(row.percentile(.99) * 1e3).c_str(), figure(row.flop / row.median() * 1e-9).c_str(),
+              row.summed ? "sum" : std::to_string(row.seconds.size()).c_str(), figure(row.median() * 1e3).c_str(),
+              tail(.95).c_str(), tail(.99).c_str(), figure(row.flop / row.median() * 1e-9).c_str(),
               percent(row.flop_share(peaks)).c_str(), percent(row.byte_share(peaks)).c_str(),
               counted(row.heap_allocations).c_str(), counted(row.tensor_allocations).c_str(),
               counted("%.0f", static_cast<double>(row.peak_bytes) * 1e-6).c_str());
+}
+
+void print(const char* what, const char* format, const model::Figures& figures) {
+  if (figures.empty()) return;
+  std::printf("\n%s: ", what);
+  for (size_t i = 0; i < figures.size(); ++i)
+    std::printf("%s%s %s", i == 0 ? "" : ", ", figures[i].first.c_str(), number(format, figures[i].second).c_str());
+  std::puts(".");
+}
+
+void print(const model::BenchGaps& gaps) {
+  std::printf("Inside the recorded loop, %s: %lld kernels, busy %.2f of %.2f ms: launch gaps %.1f %%.\n",
+              gaps.way.c_str(), static_cast<long long>(gaps.kernels), gaps.busy_s * 1e3, gaps.span_s * 1e3,
+              100 * (1 - gaps.busy_s / gaps.span_s));
+}
+
+void print(const std::vector<model::BenchStarts>& starts, const std::string& precision) {
+  if (starts.empty()) return;
+  std::printf(
+      "\nWhat a GPU is asked to do, counted: kernels started and GB moved in %s, against LibTorch's operators in "
+      "fp32:\n\n"
+      "| part | kernels | operators | times | GB | plain GB | times |\n|---|---|---|---|---|---|---|\n",
+      precision.c_str());
+  for (const auto& part : starts)
+    std::printf("| %s | %.0f | %.0f | %.1f | %.3g | %.3g | %.1f |\n", part.part.c_str(), part.own, part.plain,
+                part.plain / part.own, part.own_bytes * 1e-9, part.plain_bytes * 1e-9,
+                part.plain_bytes / part.own_bytes);
 }
 
 void print(const model::BenchRequest& request, const BenchReport& report) {
@@ -56,14 +87,18 @@ void print(const model::BenchRequest& request, const BenchReport& report) {
   for (const BenchRow& row : report.rows) print(row, report.peaks);
   std::printf("\nThe most that was seen here: %.0f GFLOP/s fp32, %.0f bf16 (a matrix product), %.1f GB/s (a copy).\n",
               report.peaks.fp32 * 1e-9, report.peaks.bf16 * 1e-9, report.peaks.copy * 1e-9);
+  for (const BenchRow& row : report.rows)
+    if (row.summed)
+      std::printf("%s %s was not run: it is the sum of its parts, the U-Net step %d times.\n", row.block.c_str(),
+                  row.way.c_str(), report.steps);
+  for (const std::string& remark : report.remarks) std::printf("%s.\n", remark.c_str());
+  for (const auto& gaps : report.gaps) print(gaps);
   if (report.seconds_a_room > 0)
     std::printf("A room takes %.1f ms of a hop of %g s: %.1f rooms in real time.\n", report.seconds_a_room * 1e3,
                 request.hop_s, report.rooms_in_real_time);
-  if (!report.speedup.empty())
-    std::puts("\nTimes as fast as the same modules run plainly (fp32, NCHW, an operator at a time):");
-  for (const auto& [what, factor] : report.speedup) std::printf("  %-18s %.2f\n", what.c_str(), factor);
-  if (!report.bf16_snr.empty()) std::puts("\nbf16 against fp32, dB; of a window, then where one U-Net step loses it:");
-  for (const auto& [what, db] : report.bf16_snr) std::printf("  %-18s %.1f\n", what.c_str(), db);
+  print("Times as fast as the same modules run plainly (an operator at a time)", "%.2f", report.speedup);
+  print(report.starts, report.precision);
+  print("bf16 against fp32, dB; of a window, then where one U-Net step loses it", "%.1f", report.bf16_snr);
 }
 
 nlohmann::json to_json(const BenchRow& row, const model::Peaks& peaks) {
@@ -75,10 +110,11 @@ nlohmann::json to_json(const BenchRow& row, const model::Peaks& peaks) {
           {"way", row.way},
           {"flop", known(row.flop, row.flop > 0)},
           {"bytes", known(row.bytes, row.bytes > 0)},
-          {"runs", row.seconds.size()},
+          {"runs", row.summed ? 0 : row.seconds.size()},
+          {"summed", row.summed},
           {"median_s", row.median()},
-          {"p95_s", row.percentile(.95)},
-          {"p99_s", row.percentile(.99)},
+          {"p95_s", optional(row.tail(.95))},
+          {"p99_s", optional(row.tail(.99))},
           {"flop_per_s", known(row.flop / row.median(), row.flop > 0)},
           {"share_of_peak", known(row.flop_share(peaks), row.flop > 0)},
           {"share_of_copy", known(row.byte_share(peaks), row.bytes > 0)},
@@ -98,7 +134,15 @@ nlohmann::json to_json(const BenchReport& report, const model::Growth& growth) {
 }
 
 nlohmann::json to_json(const model::BenchRequest& request, const BenchReport& report) {
-  nlohmann::json rows = nlohmann::json::array(), speedup, snr, growth;
+  nlohmann::json rows = nlohmann::json::array(), starts = rows, gaps = rows, speedup, snr, growth;
+  for (const auto& part : report.starts)
+    starts.push_back({{"part", part.part},
+                      {"kernels", part.own},
+                      {"bytes", part.own_bytes},
+                      {"plain_operators", part.plain},
+                      {"plain_bytes", part.plain_bytes}});
+  for (const auto& of : report.gaps)
+    gaps.push_back({{"way", of.way}, {"kernels", of.kernels}, {"busy_s", of.busy_s}, {"span_s", of.span_s}});
   for (const BenchRow& row : report.rows) rows.push_back(to_json(row, report.peaks));
   for (const auto& [what, factor] : report.speedup) speedup[what] = rounded(factor, .001);
   for (const auto& [what, db] : report.bf16_snr) snr[what] = rounded(db, .01);
@@ -111,6 +155,7 @@ nlohmann::json to_json(const model::BenchRequest& request, const BenchReport& re
           {"hop_s", request.hop_s},
           {"steps", report.steps},
           {"weights", report.weights},
+          {"precision", report.precision},
           {"peaks",
            {{"fp32_flop_per_s", report.peaks.fp32},
             {"bf16_flop_per_s", report.peaks.bf16},
@@ -120,6 +165,9 @@ nlohmann::json to_json(const model::BenchRequest& request, const BenchReport& re
           {"rooms_in_real_time", report.rooms_in_real_time},
           {"speedup", speedup},
           {"bf16_snr_db", snr},
+          {"device_work", starts},
+          {"launch_gaps", gaps},
+          {"remarks", report.remarks},
           {"growth", growth}};
 }
 
@@ -165,6 +213,13 @@ void add_bench(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--steps", request->steps, "EDM evaluations a window, in place of the preset's")
       ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--precision", request->precision,
+                   "Of the paper's form: fp32, bf16 or auto, in place of the preset's")
+      ->check(CLI::IsMember({"fp32", "bf16", "auto"}));
+  command->add_option("--seconds", request->seconds, "Of windows in each way")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   command->add_option("--threads", request->threads, "CPU threads")->check(CLI::PositiveNumber)->capture_default_str();
   command
       ->add_option_function<std::string>(

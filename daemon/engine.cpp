@@ -160,6 +160,8 @@ void Engine::note_player() {
   if (!device.why_eager.empty() && device.why_eager != status_.device.why_eager)
     spdlog::warn("{}: no CUDA graphs ({}), windows run an operator at a time and take longer", device.device,
                  device.why_eager);
+  if (!device.remark.empty() && device.remark != status_.device.remark)
+    spdlog::warn("{}: {}", device.device, device.remark);
   status_.device = std::move(device);
   if (status_.preset != accompanist_.preset()) durations_ = latencies_ = {};
   status_.preset = accompanist_.preset();

@@ -115,6 +115,7 @@ struct DeviceStatus {
   std::vector<Graph> graphs;
   int64_t replayed = 0, eager = 0;  // batches so far, on an accelerator
   std::string why_eager;            // for a person, where graphs were wanted and could not be had
+  std::string remark;               // on sizes of batches that do not fit or were not prepared; empty: none
   std::string fallback;             // why another preset plays in the device's place (daemon/standby.h); empty: none
   int64_t fallbacks = 0, returns = 0;
 };

@@ -5,7 +5,10 @@
 #include "dsp/quantile.h"
 #include "model/bench_windows.h"
 #include "model/paper/bench.h"
+#include "model/paper/bench_graphs.h"
+#include "model/paper/device_work.h"
 #include "model/paper/formula_files.h"
+#include "model/paper/precision.h"
 #include "model/peaks.h"
 #include "model/plot.h"
 #include "model/preset.h"
@@ -18,11 +21,23 @@ double share(double amount, double seconds, double most) {
   return seconds > 0 && most > 0 ? amount / seconds / most : 0;
 }
 
+void count_starts(const Preset& preset, BenchReport& report) {
+  const DeviceWork work = device_work(preset, 1);
+  for (const auto& [name, part] : {std::pair("U-Net step", work.step), {"loop", work.walk}, {"vocoder", work.vocoder}})
+    if (part.own.launches > 0)
+      report.starts.push_back({name, part.own.launches, part.own.bytes, part.plain.launches, part.plain.bytes});
+}
+
 }  // namespace
 
 double BenchRow::percentile(double q) const {
   if (seconds.empty()) return 0;
   return seconds[dsp::nearest_rank(seconds.size(), q)];
+}
+
+std::optional<double> BenchRow::tail(double q) const {
+  if (static_cast<double>(seconds.size()) * (1 - q) < 1 - 1e-9) return {};
+  return percentile(q);
 }
 
 double BenchRow::flop_share(const Peaks& peaks) const {
@@ -33,7 +48,9 @@ double BenchRow::byte_share(const Peaks& peaks) const { return share(bytes, medi
 
 BenchReport bench(const BenchRequest& request, const std::function<void(const BenchRow&)>& show) {
   Preset preset = load_preset(request.preset, request.preset_dir);
+  if (!request.precision.empty()) preset.precision = request.precision;
   const torch::Device device = torch_device(request.device);
+  tune_device(device);  // peaks and the plain way, too
   at::set_num_threads(request.threads);
   BenchReport report{.weights = "from their file", .steps = request.steps.value_or(preset.denoiser.steps)};
   measure_peaks(device, report.peaks);
@@ -41,7 +58,14 @@ BenchReport bench(const BenchRequest& request, const std::function<void(const Be
   WindowsAsked asked;
   if (preset.form == "paper") {
     report.weights = files.emplace(preset).origin();
-    bench_paper(preset, request, report, show);
+    report.precision = preset.precision = settled_precision(preset, device);
+    preset.denoiser.steps = report.steps;
+    if (device.is_cpu()) {
+      bench_paper(preset, request, report, show);
+      count_starts(preset, report);
+    } else {
+      bench_graphs(preset, request, {device, [device] { return cuda_stream(device); }}, report, show);
+    }
     // Plain windows of a large network would take minutes on a CPU; the blocks above say as much.
     asked = {.window = "hop", .parts = false, .count = false, .plain = !device.is_cpu()};
   }

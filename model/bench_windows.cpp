@@ -17,6 +17,7 @@ namespace {
 
 const std::string kPlain = "plain";
 constexpr int kFewest = 3, kMost = 200, kWarmUp = 3;
+constexpr double kTooMany = 6;  // times the seconds asked for: then fewer will do
 
 // What each part of a window asks LibTorch to compute, found at the laps of their watches.
 class WorkOfParts final : public LapObserver {
@@ -62,6 +63,7 @@ class Way {
     rooms_.remember();
     return seconds;
   }
+  DeviceStatus status() const { return accompanist_->device_status(); }
   void warm_up() {
     double seconds = 0;
     for (int i = 0; i < kWarmUp && (i == 0 || seconds < request_.seconds / 2); ++i) seconds += run();
@@ -122,15 +124,17 @@ class Way {
 };
 
 // How its products are made where they are not made plainly.
-std::string precision_of(const Preset& preset) {
+std::string precision_of(const Preset& preset, torch::Device device) {
   if (preset.form != "paper") return fastest_precision() == Precision::half ? "bf16" : "fp32";
-  return preset.precision;
+  const bool tf32 = preset.precision == "fp32" && device.is_cuda();
+  return tf32 ? "tf32" : preset.precision;
 }
 
+// Halves are weights alone: values go from step to step as floats (nn/dense.h).
 void set_work(std::vector<BenchRow>& rows, const std::vector<CountedWork>& work) {
   for (size_t i = 0; i < rows.size(); ++i) {
     rows[i].flop = work[i].flop;
-    rows[i].bytes = work[i].bytes() / (rows[i].way == "bf16" ? 2 : 1);
+    rows[i].bytes = work[i].value_bytes + work[i].weight_bytes / (rows[i].way == "bf16" ? 2 : 1);
   }
 }
 
@@ -148,13 +152,13 @@ void bench_windows(const Preset& preset, const BenchRequest& request, const Wind
     if (asked.count) work = ways.back()->count();
   }
   if (!plain) ways.clear();
-  ways.push_back(std::make_unique<Way>(precision_of(preset), preset, request, asked.window));
+  ways.push_back(std::make_unique<Way>(precision_of(preset, device), preset, request, asked.window));
   ways.back()->warm_up();
 
   const TensorAllocations tensors(device);
   const double seconds = request.seconds * static_cast<double>(ways.size());
   double spent = 0;
-  for (int i = 0; i < kMost && (i < kFewest || spent < seconds); ++i)
+  for (int i = 0; i < kMost && (i < kFewest ? spent < kTooMany * seconds : spent < seconds); ++i)
     spent += seconds_of([&] { std::ranges::for_each(ways, [&](auto& way) { way->measure(device, tensors); }); });
 
   std::vector<std::vector<BenchRow>> rows;
@@ -170,26 +174,31 @@ void bench_windows(const Preset& preset, const BenchRequest& request, const Wind
     if (plain && fast > 0)
       report.speedup.emplace_back(rows.back()[i].block + " " + rows.back()[i].way, rows[0][i].median() / fast);
   }
+  const DeviceStatus status = ways.back()->status();
+  if (!status.why_eager.empty())
+    report.remarks.push_back(asked.window + ": no graphs (" + status.why_eager + "), an operator at a time");
+  if (!status.remark.empty()) report.remarks.push_back(asked.window + ": " + status.remark);
   report.seconds_a_room = rows.back().back().median() / request.rooms;
   report.rooms_in_real_time = request.hop_s / report.seconds_a_room;
 }
 
 void bench_growth(const Preset& preset, const BenchRequest& request, BenchReport& report) {
-  constexpr double kEach = 2, kTooLong = 20;  // seconds: of a point, of a window
+  const torch::Device device = torch_device(request.device);
+  const double each = request.seconds / 5;  // of a point
+  constexpr double kTooLong = 20;           // seconds of a window
   report.parts.assign({"window"});
   for (const auto& part : kParts) report.parts.emplace_back(part.first);
   const auto sweep = [&](const std::string& of, const std::vector<double>& values, const auto& set) {
     Growth growth{of, {}};
     for (const double value : values) {
       BenchRequest at = request;
-      at.seconds = kEach;
+      at.seconds = each;
       set(at, value);
-      Way way(precision_of(preset), preset, at, "window");
+      Way way(precision_of(preset, device), preset, at, "window");
       way.warm_up();
-      const torch::Device device = torch_device(request.device);
       const TensorAllocations tensors(device);
       double spent = 0;
-      for (int i = 0; i < kMost && (i < kFewest || spent < kEach); ++i)
+      for (int i = 0; i < kMost && (i < kFewest || spent < each); ++i)
         spent += seconds_of([&] { way.measure(device, tensors); });
       const std::vector<BenchRow> rows = way.rows();
       Growth::Point point{value, {rows.back().median()}};

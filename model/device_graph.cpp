@@ -128,6 +128,10 @@ class CudaStream final : public GraphStream {
 
 }  // namespace
 
+void GraphStream::copy(torch::Tensor to, const torch::Tensor& from) {
+  run([&] { to.copy_(from, /*non_blocking=*/true); });
+}
+
 std::unique_ptr<GraphStream> cuda_stream(torch::Device device) {
 #ifdef FASTSAG_CUDA
   return std::make_unique<CudaStream>(device);

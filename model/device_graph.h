@@ -33,10 +33,11 @@ class GraphStream {
   // For work that ran before, so that whatever is chosen or allocated at the first run has been. Throws where it cannot
   // be recorded.
   virtual std::unique_ptr<Recording> record(const Work& work) = 0;
-  virtual void replay(Recording& recording) = 0;            // as run()
-  virtual void wait() = 0;                                  // until the device is done
-  virtual torch::Tensor pinned(at::IntArrayRef shape) = 0;  // float, on the host, from where the device reads
-  virtual int warm_ups() const = 0;                         // runs before recording: in the first cuDNN tries its ways
+  virtual void replay(Recording& recording) = 0;                   // as run()
+  virtual void copy(torch::Tensor to, const torch::Tensor& from);  // as run(); between the host, pinned, and the device
+  virtual void wait() = 0;                                         // until the device is done
+  virtual torch::Tensor pinned(at::IntArrayRef shape) = 0;         // float, on the host, from where the device reads
+  virtual int warm_ups() const = 0;  // runs before recording: in the first cuDNN tries its ways
 };
 
 // Of that GPU. Errors: c10::Error where there is none, or the program was built without CUDA.

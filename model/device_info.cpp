@@ -34,6 +34,7 @@ std::string describe_device(const DeviceStatus& status, std::string_view preset)
     text += row("all", all);
   }
   if (!status.why_eager.empty()) text += "not as a graph: " + status.why_eager + "\n";
+  if (!status.remark.empty()) text += status.remark + "\n";
   return text;
 }
 

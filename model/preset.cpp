@@ -42,7 +42,7 @@ void read_file(TomlReader& reader, const std::string& key, fs::path& file, const
 
 void read_paper(TomlReader& reader, Preset& preset, const fs::path& folder, TomlErrors& errors) {
   read_word(reader, "condition", preset.condition, {"perceiver", "bilinear", "mel", "semantic-mel"});
-  read_word(reader, "precision", preset.precision, {"fp32", "bf16"});
+  read_word(reader, "precision", preset.precision, {"fp32", "bf16", "auto"});
   TomlReader front_end(reader.table("front_end"), "front_end", errors);
   read_word(front_end, "kind", preset.front_end.kind, {"mert", "semitones"});
   read_file(front_end, "weights", preset.front_end.weights, folder, preset.front_end.kind == "mert");

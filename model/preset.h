@@ -33,7 +33,7 @@ struct Preset {
     bool normalised = true;         // each frame over its channels
   } front_end;
   std::string condition = "perceiver";  // "perceiver", "bilinear", "mel", "semantic-mel"
-  std::string precision = "fp32";       // of the denoiser and the vocoder: "fp32", "bf16"
+  std::string precision = "fp32";       // of the denoiser and the vocoder: "fp32", "bf16", "auto" (paper/precision.h)
   PaperSizes sizes;
 };
 

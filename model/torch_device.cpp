@@ -127,7 +127,7 @@ void throw_from_device(torch::Device device, const std::string& what) {
     throw;
   } catch (const c10::OutOfMemoryError& error) {
     throw DeviceError(where + "its memory is full (" + first_line(error) +
-                      "); end other programs on it (nvidia-smi lists them), lower engine.max_batch, or use a smaller "
+                      "); end other programs on it (nvidia-smi lists them), lower engine.max_rooms, or use a smaller "
                       "preset");
   } catch (const c10::AcceleratorError& error) {
     throw DeviceError(where + "the device failed or was lost (" + first_line(error) +

@@ -9,6 +9,7 @@
 #include "dsp/tune.h"
 #include "model/frame_noise.h"
 #include "model/memory.h"
+#include "model/paper/precision.h"
 #include "model/stopwatch.h"
 #include "model/torch_device.h"
 
@@ -23,6 +24,7 @@ Preset settled(Preset preset, const AccompanistOptions& options) {
   if (preset.denoiser.steps < 1)
     throw Error("0 steps were asked for, but preset " + preset.name +
                 " makes its mel with the denoiser alone; expected 1 or more");
+  preset.precision = settled_precision(preset, torch_device(options.device));
   return preset;
 }
 

@@ -40,7 +40,7 @@ class PaperAccompanist final : public Accompanist {
   void generate(std::span<const WindowRequest> requests, std::span<WindowResult> results) override;
   const Timing& last_timing() const override { return timing_; }
   int64_t window_samples() const override { return 10 * kSampleRate; }
-  int best_batch() const override { return batches_ ? kLargestBatch : 1; }
+  int best_batch() const override { return batches_ ? batches_->most() : 1; }
   DeviceStatus device_status() const override;
   std::string_view preset() const override { return preset_.name; }
   bool has_plan() const override { return false; }

@@ -7,6 +7,7 @@
 #include "dsp/error.h"
 #include "dsp/mel.h"
 #include "model/frame_noise.h"
+#include "model/torch_device.h"
 
 namespace fastsag::model {
 namespace {
@@ -29,7 +30,7 @@ class Staging {
       fields_.push_back({view(host_, ends[i], shapes_[i]), view(device_, ends[i], shapes_[i])});
   }
   const Field& field(size_t i) const { return fields_[i]; }
-  void send() { device_.copy_(host_, /*non_blocking=*/true); }
+  void send(GraphStream& stream) { stream.copy(device_, host_); }
 
  private:
   static int64_t count(const std::vector<int64_t>& shape) {
@@ -44,6 +45,10 @@ class Staging {
   torch::Tensor host_, device_;
   std::vector<Field> fields_;
 };
+
+Staging::Field as_integers(const Staging::Field& pairs) {
+  return {pairs.host.view(torch::kLong).flatten(), pairs.device.view(torch::kLong).flatten()};
+}
 
 // What leaves the device: rows of numbers and, last in each, whether the mel they come from is finite.
 torch::Tensor with_verdict(const torch::Tensor& rows, const torch::Tensor& mel) {
@@ -75,7 +80,9 @@ class PaperBatches::Batch {
         mel_(staging_.field(1)),
         known_(staging_.field(2)),
         known_frames_(staging_.field(3)),
-        begin_(staging_.field(4)) {
+        begin_(staging_.field(4)),
+        seeds_(as_integers(staging_.field(5))),
+        first_frames_(as_integers(staging_.field(6))) {
     const int64_t width = all.sizes_.width, bands = all.sizes_.bands;
     inputs_ = {heard_.device, mel_.device,
                torch::zeros({rooms, width, bands}, torch::TensorOptions(torch::kFloat).device(all.device_)),
@@ -83,6 +90,7 @@ class PaperBatches::Batch {
     composed_ = torch::zeros({rooms, bands, width}, torch::TensorOptions(torch::kFloat).device(all.device_));
     compose_.emplace(all.stream_, [this] {
       made_ = {};
+      fill_frame_noise(inputs_.noise, seeds_.device, first_frames_.device);
       all_.networks_.hear(inputs_, made_);
       all_.networks_.condition(inputs_, made_);
       all_.networks_.sample(inputs_, made_);
@@ -98,6 +106,8 @@ class PaperBatches::Batch {
     const auto at = static_cast<int64_t>(row);
     if (all_.networks_.wants_features()) heard_.host[at].copy_(all_.networks_.heard(window.voice));
     if (all_.networks_.wants_mel()) mel_.host[at].copy_(mel_of(window.voice).narrow(1, 0, frames_));
+    seeds_.host[at].fill_(static_cast<int64_t>(window.seed));
+    first_frames_.host[at].fill_(window.first_frame);
     known_frames_.host[at].zero_();
     if (!window.known.defined()) return;
     const int64_t count = window.known.size(1);
@@ -105,25 +115,30 @@ class PaperBatches::Batch {
     known_frames_.host[at].narrow(1, window.known_begin, count).fill_(1);
   }
 
-  // From what was put to mels that stay on the device.
-  void compose(std::span<const PaperWindow> windows) {
-    all_.stream_.run([&] {
-      staging_.send();
-      for (size_t i = 0; i < windows.size(); ++i)
-        fill_frame_noise(inputs_.noise[static_cast<int64_t>(i)], windows[i].seed, windows[i].first_frame);
-    });
+  // Where the next slice of every room begins.
+  void aim(std::span<const int64_t> begins) {
+    for (size_t i = 0; i < begins.size(); ++i) begin_.host[static_cast<int64_t>(i)].fill_(begins[i]);
+  }
+
+  // From what was put, to mels that stay on the device.
+  void compose() {
+    staging_.send(all_.stream_);
     compose_->run();
   }
 
-  // The host's copy of a slice that starts at `begins`: [rooms][..].
-  torch::Tensor render(size_t which, std::span<const int64_t> begins) {
+  // The host's copy of a slice: [rooms][..].
+  torch::Tensor render(size_t which) {
     Slice& slice = *slices_[which];
-    for (size_t i = 0; i < begins.size(); ++i) begin_.host[static_cast<int64_t>(i)].fill_(begins[i]);
-    all_.stream_.run([&] { begin_.device.copy_(begin_.host, /*non_blocking=*/true); });
     slice.graph->run();
-    all_.stream_.run([&] { slice.host.copy_(slice.made, /*non_blocking=*/true); });
+    all_.stream_.copy(slice.host, slice.made);
     all_.stream_.wait();
     return slice.host;
+  }
+  // Of the same mels another.
+  torch::Tensor render_next(size_t which, std::span<const int64_t> begins) {
+    aim(begins);
+    all_.stream_.copy(begin_.device, begin_.host);
+    return render(which);
   }
 
   // Why the row of what was rendered is of no use; empty: it is.
@@ -172,7 +187,9 @@ class PaperBatches::Batch {
             {mel_rows, sizes.bands, sizes.frames},
             {rooms, sizes.bands, sizes.width},
             {rooms, 1, sizes.width},
-            {rooms}};
+            {rooms},
+            {rooms, 2},
+            {rooms, 2}};
   }
 
   void add_slice(int64_t columns) {
@@ -196,6 +213,7 @@ class PaperBatches::Batch {
   PaperBatches& all_;
   const int64_t frames_;
   const Staging::Field &heard_, &mel_, &known_, &known_frames_, &begin_;
+  const Staging::Field seeds_, first_frames_;  // int64, which a pair of floats holds
   PaperInputs inputs_;
   PaperMade made_;
   torch::Tensor composed_;  // the mel, where every slice finds it whether or not the walk to it was recorded
@@ -218,21 +236,43 @@ PaperBatches::~PaperBatches() {
 void PaperBatches::prepare(int most) {
   status_.graphs.clear();
   status_.why_eager.clear();
+  status_.remark.clear();
   batches_.clear();
+  most_ = kLargestBatch;
   const std::vector<int> sizes = batch_sizes(most);
   for (auto rooms = sizes.rbegin(); rooms != sizes.rend(); ++rooms) {  // the smaller fit into the largest one's memory
-    // On the stream, so that what it fills its tensors with comes before what reads them.
-    stream_.run([&] { batches_.insert(batches_.begin(), std::make_unique<Batch>(*this, *rooms)); });
-    const Batch& made = *batches_.front();
-    if (made.recorded())
-      status_.graphs.insert(status_.graphs.begin(), {made.rooms, made.bytes()});
-    else if (status_.why_eager.empty())
-      status_.why_eager = made.why_eager();
+    try {
+      make(*rooms);
+    } catch (const c10::OutOfMemoryError& error) {
+      if (*rooms == 1 && batches_.empty()) throw;
+      status_.remark =
+          "a batch of " + std::to_string(*rooms) + " rooms does not fit into its memory (" + first_line(error) + ")";
+    }
   }
+  if (status_.remark.empty()) return;
+  const int largest = batches_.back()->rooms;
+  status_.remark += "; the largest that does is of " + std::to_string(largest);
+  if (largest < sizes.back()) most_ = largest;
+}
+
+void PaperBatches::make(int rooms) {
+  // On the stream, so that what it fills its tensors with comes before what reads them.
+  stream_.run([&] { batches_.insert(batches_.begin(), std::make_unique<Batch>(*this, rooms)); });
+  const Batch& made = *batches_.front();
+  if (made.recorded())
+    status_.graphs.insert(status_.graphs.begin(), {made.rooms, made.bytes()});
+  else if (status_.why_eager.empty())
+    status_.why_eager = made.why_eager();
 }
 
 PaperBatches::Batch& PaperBatches::batch(int rooms) {
-  if (batches_.empty()) prepare(rooms);
+  if (batches_.empty()) {
+    prepare(rooms);
+    if (status_.remark.empty()) status_.remark = "batches were not prepared: they were when the first was asked for";
+  }
+  if (const int largest = batches_.back()->rooms; rooms > largest && status_.remark.empty())
+    status_.remark = "a batch of " + std::to_string(rooms) + " rooms was not prepared: they take turns, " +
+                     std::to_string(largest) + " at a time";
   std::vector<int> sizes;
   for (const auto& one : batches_) sizes.push_back(one->rooms);
   const auto found = std::ranges::find(sizes, batch_for(sizes, rooms));
@@ -251,9 +291,9 @@ void PaperBatches::generate(std::span<const PaperWindow> windows, std::span<Pape
 
 void PaperBatches::write(Batch& batch, std::span<const PaperWindow> windows, std::span<PaperSound> sounds) {
   for (size_t i = 0; i < windows.size(); ++i) batch.put(i, windows[i]);
-  batch.compose(windows);
   if (vocoder_.reach()) return write_slices(batch, windows, sounds);
-  const torch::Tensor made = batch.render(0, {});
+  batch.compose();
+  const torch::Tensor made = batch.render(0);
   for (size_t i = 0; i < windows.size(); ++i) {
     const auto row = static_cast<int64_t>(i);
     const PaperWindow& window = windows[i];
@@ -279,9 +319,16 @@ void PaperBatches::write_slices(Batch& batch, std::span<const PaperWindow> windo
   }
   const size_t which = batch.slice_for(longest);
   const int64_t columns = batch.columns(which);
-  for (int64_t pieces = (longest + batch.useful(which) - 1) / batch.useful(which); pieces > 0; --pieces) {
+  const auto aim = [&] {
     for (size_t i = 0; i < windows.size(); ++i) begins[i] = std::clamp<int64_t>(next[i] - reach, 0, frames - columns);
-    const torch::Tensor made = batch.render(which, begins);
+  };
+  aim();
+  batch.aim(begins);
+  batch.compose();
+  const int64_t pieces = (longest + batch.useful(which) - 1) / batch.useful(which);
+  for (int64_t piece = 0; piece < pieces; ++piece) {
+    if (piece > 0) aim();
+    const torch::Tensor made = piece == 0 ? batch.render(which) : batch.render_next(which, begins);
     for (size_t i = 0; i < windows.size(); ++i) {
       const auto row = static_cast<int64_t>(i);
       if (sounds[i].error.empty()) sounds[i].error = batch.failure(row, made);

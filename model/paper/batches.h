@@ -1,10 +1,12 @@
 #pragma once
 // Windows of the paper's form on a GPU: for batches of 1, 2, 4 .. rooms, tensors that stay where they are and graphs
-// over them (device_graph.h), so that a batch costs one copy in, two launches and one copy out.
+// over them (device_graph.h), so that a batch costs one copy in, two launches (to the mel, from it) and one copy out.
 //
-// Fewer rooms than a batch holds leave its last rows as they were; more are written batch after batch. A batch that was
-// not prepared is recorded when it is first asked for.
-// Sound is made in slices of kSliceFrames, as rooms ask for them. A lone room may ask for its whole window at once.
+// Fewer rooms than a batch holds leave its last rows as they were; more are written batch after batch. Where nothing
+// was prepared that is done when it is first asked for. A size that the device's memory does not hold is left out
+// (DeviceStatus::remark); only a single room must fit.
+// Sound is made in slices of kSliceFrames, as rooms ask for them; every slice after the first costs a launch and two
+// copies more. A lone room may ask for its whole window at once.
 //
 // Threads: the generation thread. Errors: a window's own where its numbers are none; what the device throws.
 #include <torch/torch.h>
@@ -39,10 +41,12 @@ class PaperBatches {
   // One sound a window.
   void generate(std::span<const PaperWindow> windows, std::span<PaperSound> sounds);
   const DeviceStatus& status() const { return status_; }
+  int most() const { return most_; }  // rooms that are made in one turn
 
  private:
   class Batch;
 
+  void make(int rooms);
   Batch& batch(int rooms);
   void write(Batch& batch, std::span<const PaperWindow> windows, std::span<PaperSound> sounds);
   void write_slices(Batch& batch, std::span<const PaperWindow> windows, std::span<PaperSound> sounds);
@@ -53,6 +57,7 @@ class PaperBatches {
   Vocoder& vocoder_;
   GraphStream& stream_;
   std::vector<std::unique_ptr<Batch>> batches_;  // of ascending size
+  int most_ = kLargestBatch;
   DeviceStatus status_;
 };
 

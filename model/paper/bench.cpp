@@ -9,7 +9,6 @@
 #include "dsp/mel.h"
 #include "dsp/tune.h"
 #include "model/accompanist.h"
-#include "model/allocation_count.h"
 #include "model/checkpoint.h"
 #include "model/edm.h"
 #include "model/formula.h"
@@ -21,7 +20,6 @@
 #include "model/paper/published.h"
 #include "model/paper/vocoder.h"
 #include "model/stopwatch.h"
-#include "model/torch_device.h"
 #include "model/work_counter.h"
 
 namespace fastsag::model {
@@ -43,20 +41,15 @@ double snr_db(const torch::Tensor& truth, const torch::Tensor& made) {
 // The blocks of the model, as a window runs them.
 class Blocks {
  public:
-  Blocks(const Preset& preset, torch::Device device, int steps)
-      : preset_(preset),
-        device_(device),
-        steps_(steps),
-        voice_(scaled_tune()),
-        condition_(preset.sizes),
-        unet_(preset.sizes.unet_dim) {
+  Blocks(const Preset& preset, int steps)
+      : preset_(preset), steps_(steps), voice_(scaled_tune()), condition_(preset.sizes), unet_(preset.sizes.unet_dim) {
     load_denoiser();
     load_front_end_and_vocoder();
-    audio_ = torch::from_blob(voice_.data(), {1, std::ssize(voice_)}).to(device);
+    audio_ = torch::from_blob(voice_.data(), {1, std::ssize(voice_)});
     const int64_t width = preset.sizes.width;
-    mask_ = (torch::arange(width) < preset.sizes.frames).to(torch::kFloat).view({1, 1, width}).to(device);
-    noise_ = formula_normal("bench.z", {1, dsp::kMelBands, width}).to(device);
-    mel_ = formula_uniform("bench.mel", {1, dsp::kMelBands, preset.sizes.frames}).to(device);
+    mask_ = (torch::arange(width) < preset.sizes.frames).to(torch::kFloat).view({1, 1, width});
+    noise_ = formula_normal("bench.z", {1, dsp::kMelBands, width});
+    mel_ = formula_uniform("bench.mel", {1, dsp::kMelBands, preset.sizes.frames});
   }
 
   int steps() const { return steps_; }
@@ -83,7 +76,7 @@ class Blocks {
     return condition_->forward(features, preset_.sizes.frames,
                                perceiver ? ConditionPath::perceiver : ConditionPath::bilinear);
   }
-  torch::Tensor step(const torch::Tensor& mu) { return unet_(noise_, mask_, mu, torch::full({1}, -.17f, device_)); }
+  torch::Tensor step(const torch::Tensor& mu) { return unet_(noise_, mask_, mu, torch::full({1}, -.17f)); }
   torch::Tensor sample(const torch::Tensor& mu) {
     EdmOptions edm;
     edm.steps = steps_;
@@ -104,28 +97,23 @@ class Blocks {
   // As the modules define them, counted on a part and scaled: all their work grows with the length.
   CountedWork step_work() {
     constexpr int64_t kPart = 32;
-    const torch::Tensor x = torch::zeros({1, dsp::kMelBands, kPart}, device_);
+    const torch::Tensor x = torch::zeros({1, dsp::kMelBands, kPart});
     const WorkCounter counter;
-    unet_(x, torch::ones({1, 1, kPart}, device_), x, torch::zeros({1}, device_));
+    unet_(x, torch::ones({1, 1, kPart}), x, torch::zeros({1}));
     return counter.work().longer(static_cast<double>(preset_.sizes.width) / kPart);
   }
   CountedWork sound_work() {
     if (!bigvgan_) return {};
     constexpr int64_t kPart = 4;
     const WorkCounter counter;
-    bigvgan_(torch::zeros({1, dsp::kMelBands, kPart}, device_));
+    bigvgan_(torch::zeros({1, dsp::kMelBands, kPart}));
     return counter.work().longer(static_cast<double>(preset_.sizes.frames) / kPart);
-  }
-
-  torch::Device device() const { return device_; }
-  void wait() const {
-    if (device_.is_cuda()) torch::cuda::synchronize();
   }
 
  private:
   template <class Net>
   void set(Net& net, const std::string& way) {
-    if (way == kPlain || !device_.is_cpu())
+    if (way == kPlain)
       net.unprepare();
     else
       net.prepare(way == kHalf ? torch::kBFloat16 : torch::kFloat);
@@ -133,24 +121,20 @@ class Blocks {
   void load_denoiser() {
     const std::array parts = {PrefixedModule{"", condition_.get()}, PrefixedModule{"decoder.estimator", unet_.get()}};
     load_modules(parts, preset_.weights);
-    for (const PrefixedModule& part : parts) {
-      part.module->eval();
-      part.module->to(device_);
-    }
+    for (const PrefixedModule& part : parts) part.module->eval();
   }
   void load_front_end_and_vocoder() {
     if (preset_.front_end.kind == "mert")
-      mert_ = load_mert(preset_.front_end.weights), mert_->to(device_);
+      mert_ = load_mert(preset_.front_end.weights);
     else
-      front_end_ = load_front_end(preset_.front_end, device_);
+      front_end_ = load_front_end(preset_.front_end, torch::kCPU);
     if (preset_.vocoder.kind == "bigvgan")
-      bigvgan_ = load_bigvgan(preset_.vocoder.weights), bigvgan_->to(device_);
+      bigvgan_ = load_bigvgan(preset_.vocoder.weights);
     else
-      vocoder_ = load_vocoder(preset_, device_);
+      vocoder_ = load_vocoder(preset_, torch::kCPU);
   }
 
   const Preset preset_;
-  const torch::Device device_;
   const int steps_;
   std::vector<float> voice_;
   Condition condition_;
@@ -166,11 +150,9 @@ class Bench {
  public:
   Bench(const Preset& preset, const BenchRequest& request, BenchReport& report,
         const std::function<void(const BenchRow&)>& show)
-      : blocks_(preset, torch_device(request.device), request.steps.value_or(preset.denoiser.steps)),
-        show_(show),
-        report_(report) {
+      : blocks_(preset, request.steps.value_or(preset.denoiser.steps)), show_(show), report_(report) {
     ways_ = {kFloat};
-    if (request.device == "cpu" && has_bf16()) ways_.push_back(kHalf);
+    if (has_bf16()) ways_.push_back(kHalf);
     if (request.baseline) ways_.insert(ways_.begin(), kPlain);
   }
 
@@ -183,10 +165,10 @@ class Bench {
         "U-Net step", step_work_, &Blocks::set_unet, [&] { blocks_.step(mu_); }, 10);
     if (blocks_.has_bigvgan())
       turns(
-          "vocoder", sound_work_, &Blocks::set_vocoder, [&] { blocks_.sound(mel_); }, 3);
+          "vocoder", sound_work_, &Blocks::set_vocoder, [&] { blocks_.sound(mel_); }, 2);
     else
       measured(
-          "vocoder", kFloat, {}, [&] { blocks_.sound(mel_); }, 5);
+          row("vocoder", kFloat, {}), [&] { blocks_.sound(mel_); }, 5);
     plain_window();
   }
 
@@ -205,25 +187,33 @@ class Bench {
       prior_work_ = counter.work() - hear_work_;
     }
     measured(
-        "front end", kFloat, hear_work_, [&] { features = blocks_.hear(); }, 5);
+        row("front end", kFloat, hear_work_), [&] { features = blocks_.hear(); }, 5);
     measured(
-        "condition", kFloat, prior_work_, [&] { mu_ = blocks_.prior(features); }, 5);
+        row("condition", kFloat, prior_work_), [&] { mu_ = blocks_.prior(features); }, 5);
   }
 
   void window(const std::string& way) {
     blocks_.use(way);
     blocks_.step(mu_);
     blocks_.sound(blocks_.some_mel());
-    CountedWork work = step_work_.repeated(blocks_.steps());
-    for (const CountedWork& part : {hear_work_, prior_work_, sound_work_}) work += part;
     measured(
-        "window", way, work,
+        window_row(way),
         [&] {
           mel_ = blocks_.sample(blocks_.prior(blocks_.hear()));
           sound_ = blocks_.sound(mel_);
         },
         2);
     made_[way] = {mel_, sound_};
+  }
+
+  BenchRow window_row(const std::string& way) const {
+    CountedWork whole = hear_work_, made = step_work_.repeated(blocks_.steps());
+    whole += prior_work_;
+    made += sound_work_;
+    const BenchRow exact = row("window", kFloat, whole);
+    BenchRow all = row("window", way, made);
+    all.flop += exact.flop, all.bytes += exact.bytes;
+    return all;
   }
 
   // How far bf16 is from fp32: at the end of a window, and part by part within one evaluation.
@@ -235,25 +225,24 @@ class Bench {
     for (const bool half : {false, true}) {
       blocks_.unet()->prepare(half ? torch::kBFloat16 : torch::kFloat);
       blocks_.unet()->tap = [&](const std::string& name, const torch::Tensor& value) {
-        if (half)
-          report_.bf16_snr.emplace_back(name, snr_db(exact.at(name), value));
-        else
+        if (!half)
           exact[name] = value.clone();
+        else if (const double db = snr_db(exact.at(name), value); std::isfinite(db))  // else made in floats by both
+          report_.bf16_snr.emplace_back(name, db);
       };
       blocks_.step(mu_);
       blocks_.unet()->tap = {};
     }
   }
 
+  // bf16 is of the denoiser and the vocoder: there it stores weights and values alike.
   static BenchRow row(const std::string& block, const std::string& way, const CountedWork& work) {
     return {.block = block, .way = way, .flop = work.flop, .bytes = work.bytes() / (way == kHalf ? 2 : 1)};
   }
-  void measured(const std::string& block, const std::string& way, const CountedWork& work,
-                const std::function<void()>& body, int runs) {
-    BenchRow measured = row(block, way, work);
-    reset_peak(blocks_.device());
+  void measured(BenchRow measured, const std::function<void()>& body, int runs) {
+    reset_peak();
     for (int i = 0; i < runs; ++i) measured.seconds.push_back(timed(body));
-    measured.peak_bytes = peak_bytes(blocks_.device());
+    measured.peak_bytes = peak_bytes();
     finish(std::move(measured));
   }
 
@@ -266,9 +255,9 @@ class Bench {
       for (BenchRow& row : rows) {
         (blocks_.*use)(row.way);
         if (row.way != kPlain) body();  // packs its weights
-        reset_peak(blocks_.device());
+        reset_peak();
         row.seconds.push_back(timed(body));
-        row.peak_bytes = std::max(row.peak_bytes, peak_bytes(blocks_.device()));
+        row.peak_bytes = std::max(row.peak_bytes, peak_bytes());
       }
     }
     for (BenchRow& row : rows) finish(std::move(row));
@@ -278,23 +267,24 @@ class Bench {
         report_.speedup.emplace_back(block + " " + way, plain->median() / find(block, way)->median());
   }
 
-  // Not run: the sum of what it is made of.
+  // Not run, which would take minutes: the sum of what it is made of.
   void plain_window() {
     const BenchRow* const step = find("U-Net step", kPlain);
     const BenchRow* const sound = find("vocoder", blocks_.has_bigvgan() ? kPlain : kFloat);
     if (!step || !sound) return;
     const double rest = find("front end", kFloat)->median() + find("condition", kFloat)->median();
     const double seconds = rest + blocks_.steps() * step->median() + sound->median();
+    BenchRow sum = window_row(kPlain);
+    sum.seconds = {seconds}, sum.summed = true;
+    finish(std::move(sum));
     for (const std::string& way : ways_)
       if (way != kPlain) report_.speedup.emplace_back("window " + way, seconds / find("window", way)->median());
   }
 
-  double timed(const std::function<void()>& body) {
-    blocks_.wait();
+  static double timed(const std::function<void()>& body) {
     Stopwatch watch;
     double seconds = 0;
     body();
-    blocks_.wait();
     watch.lap(seconds);
     return seconds;
   }

@@ -1,5 +1,6 @@
 #pragma once
-// bench.h for presets of the paper's form: its blocks, and a window of 10 s in which all of it is new.
+// bench.h for presets of the paper's form on a CPU: its blocks, and a window of 10 s in which all of it is new. On a
+// GPU: bench_graphs.h.
 #include "model/bench.h"
 #include "model/preset.h"
 

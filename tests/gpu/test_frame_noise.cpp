@@ -13,5 +13,14 @@ TEST(FrameNoiseOnGpu, HasTheNumbersOfTheCpu) {
   EXPECT_GT((cpu == gpu).to(torch::kFloat).mean().item<double>(), .999);
 }
 
+TEST(FrameNoiseOnGpu, OfSeveralWindowsAtOnce) {
+  if (!torch::cuda::is_available()) GTEST_SKIP() << "no CUDA device here";
+  const auto integers = [](std::vector<int64_t> of) { return torch::tensor(of, torch::kLong).to(torch::kCUDA); };
+  torch::Tensor all = torch::empty({2, 300, 100}, torch::kCUDA);
+  fill_frame_noise(all, integers({5, -6}), integers({-7, 1'000'000}));
+  EXPECT_TRUE(torch::equal(all[0], frame_noise(5, -7, 300, 100, torch::kCUDA)));
+  EXPECT_TRUE(torch::equal(all[1], frame_noise(static_cast<uint64_t>(-6), 1'000'000, 300, 100, torch::kCUDA)));
+}
+
 }  // namespace
 }  // namespace fastsag::model

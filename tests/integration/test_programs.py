@@ -13,6 +13,7 @@ import time
 import unittest
 import urllib.request
 import wave
+import xml.etree.ElementTree
 
 BIN = pathlib.Path(os.environ["FASTSAG_BIN"])
 SHARED = pathlib.Path(os.environ.get("FASTSAG_SHARED", ""))
@@ -202,23 +203,51 @@ class Render(unittest.TestCase):
         found = json.loads(done.stdout)
         for row in found["rows"]:
             self.assertGreater(row["median_s"], 0, row)
-            self.assertLessEqual(row["median_s"], row["p95_s"], row)
-        return found
+            self.assertEqual(row["p95_s"] is not None, row["runs"] >= 20, row)
+            self.assertEqual(row["p99_s"] is not None, row["runs"] >= 100, row)
+            self.assertLessEqual(row["median_s"], row["p95_s"] or math.inf, row)
+        return found, {(row["block"], row["way"]): row for row in found["rows"]}
 
     def test_bench_measures_every_block(self):
-        self.assertEqual([row["block"] for row in self.bench("lite")["rows"]],
-                         ["front end", "semantic", "prior", "denoiser", "vocoder", "window"])
-        found = self.bench("small", "--steps", "1", "--baseline")
-        rows = {(row["block"], row["way"]): row for row in found["rows"]}
+        found, rows = self.bench("lite", "--threads", "1", "--baseline", "--seconds", "2")
+        ways = list(dict.fromkeys(way for _, way in rows))
+        self.assertEqual(list(rows), [(block, way) for block in
+                                      ("front end", "semantic", "prior", "denoiser", "vocoder", "window") for way in ways])
+        self.assertGreaterEqual(found["speedup"][f"window {ways[1]}"], 1.5, "3.1 where nothing else runs; ways take turns")
+        if ways == ["plain", "bf16"]:  # weights in two bytes, values in four
+            bytes_of = [rows["semantic", way]["bytes"] for way in ways]
+            self.assertTrue(bytes_of[0] / 2 < bytes_of[1] < bytes_of[0], bytes_of)
+        found, rows = self.bench("small", "--steps", "1", "--baseline", "--seconds", "1")
         # The published U-Net is 4 times as wide: its 172 GFLOP are a little over 10 times as many (attention's are not 16).
         self.assertAlmostEqual(rows["U-Net step", "fp32"]["flop"] * 1e-9, 16.4, delta=.1)
-        self.assertIn("U-Net step plain", [f"{block} {way}" for block, way in rows])
-        self.assertGreater(found["speedup"]["U-Net step fp32"], 0)
+        self.assertGreaterEqual(found["speedup"]["U-Net step fp32"], 2, "8.6 where nothing else runs")
+        self.assertTrue(rows["window", "plain"]["summed"])
+        step = next(part for part in found["device_work"] if part["part"] == "U-Net step")
+        self.assertGreater(step["plain_operators"], 2 * step["kernels"])
+        self.assertGreater(step["plain_bytes"], 1.5 * step["bytes"])
+        loop = next(part for part in found["device_work"] if part["part"] == "loop")
+        self.assertLess(loop["kernels"], step["kernels"] + 50, "one evaluation was asked for, and the tables it needs")
+        if ("U-Net step", "bf16") in rows:
+            self.assertEqual(rows["U-Net step", "bf16"]["bytes"], rows["U-Net step", "fp32"]["bytes"] / 2)
+            self.assertGreater(rows["window", "bf16"]["bytes"], rows["window", "fp32"]["bytes"] / 2, "its condition is exact")
         if "bf16_snr_db" in found and found["bf16_snr_db"]:
             self.assertGreater(found["bf16_snr_db"]["mel"], 30)
         done = run(BIN / "fastsag", "bench", "--preset", "smal")
         self.assertEqual(done.returncode, 1)
         self.assertIn("did you mean small?", done.stderr)
+
+    def test_bench_draws_how_cost_grows(self):
+        picture = self.path / "growth.svg"
+        found, _ = self.bench("lite", "--threads", "1", "--seconds", ".2", "--plot", picture)
+        window = {of: [point["median_s"]["window"] for point in points] for of, points in found["growth"].items()}
+        self.assertEqual([point["rooms"] for point in found["growth"]["rooms"]], [1, 2, 4, 8, 16])
+        self.assertGreater(window["rooms"][-1], 4 * window["rooms"][0], "16 rooms on one core")
+        self.assertGreater(window["steps"][-1], window["steps"][0])
+        drawn = xml.etree.ElementTree.parse(picture).getroot()
+        curves = drawn.findall("{http://www.w3.org/2000/svg}polyline")
+        self.assertEqual(len(curves), 3 * 6, "rooms, steps, hop: the window and its five parts")
+        for curve in curves:
+            self.assertEqual(len(curve.get("points").split()), 5)
 
 
 class DaemonProgram(unittest.TestCase):

@@ -119,7 +119,7 @@ TEST(DeviceFailure, IsADeviceErrorInWords) {
   const c10::SourceLocation here = {"function", "file", 1};
   EXPECT_THAT(thrown([&] { throw c10::OutOfMemoryError(here, "CUDA out of memory. Tried to allocate 2 GiB"); }),
               testing::AllOf(HasSubstr("cuda:0, writing a window: its memory is full (CUDA out of memory"),
-                             HasSubstr("lower engine.max_batch")));
+                             HasSubstr("lower engine.max_rooms")));
   EXPECT_THAT(thrown([&] { throw c10::AcceleratorError(here, 999, "CUDA error: unspecified launch failure"); }),
               HasSubstr("failed or was lost (CUDA error: unspecified launch failure)"));
   EXPECT_THAT(thrown([&] { throw c10::Error(here, "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"); }),

@@ -28,6 +28,8 @@ TEST(DeviceInfo, WhatEachGraphTakes) {
   EXPECT_EQ(describe_device(status, "paper"),
             "preset paper on cuda:0: no CUDA graphs, an operator at a time\n"
             "not as a graph: CUDA error: operation not permitted when stream is capturing\n");
+  status.remark = "a batch of 32 rooms does not fit";
+  EXPECT_THAT(describe_device(status, "paper"), testing::EndsWith("capturing\na batch of 32 rooms does not fit\n"));
 }
 
 TEST(DeviceInfo, WithoutAGpu) {

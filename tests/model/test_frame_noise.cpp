@@ -22,6 +22,14 @@ TEST(FrameNoise, IsNormalAndUncorrelated) {
   EXPECT_NEAR((noise * frame_noise(2, 1000, 2000)).mean().item<double>(), 0, .01);  // another seed
 }
 
+TEST(FrameNoise, OfSeveralWindowsAtOnce) {
+  torch::Tensor all = torch::empty({2, 30, 100});
+  const std::vector<int64_t> seeds = {5, -6}, first = {-7, 1'000'000};  // -6: a seed beyond int64
+  fill_frame_noise(all, torch::tensor(seeds, torch::kLong), torch::tensor(first, torch::kLong));
+  EXPECT_TRUE(torch::equal(all[0], frame_noise(5, -7, 30)));
+  EXPECT_TRUE(torch::equal(all[1], frame_noise(static_cast<uint64_t>(-6), 1'000'000, 30)));
+}
+
 TEST(FrameNoise, OneHourInItIsStillNoise) {
   const torch::Tensor noise = frame_noise(1, 337500, 500);
   EXPECT_NEAR(noise.mean().item<double>(), 0, .02);

@@ -82,8 +82,12 @@ TEST_F(PaperBatchesTest, FewerRoomsThanABatchHolds) {
   ASSERT_EQ(before.graphs.size(), 3u);
   EXPECT_EQ(before.graphs[2].rooms, 4) << "the first of 1, 2, 4 that holds 3";
   EXPECT_GE(before.graphs[0].bytes, 2 * test::HostStream::kBytes) << "a graph to the mel, one from it";
+  const int runs = stream_->runs, copies = stream_->copies, replays = stream_->replays;
   const auto together = generate(*recorded, requests(3));
   EXPECT_EQ(recorded->device_status().replayed, before.replayed + 1);
+  EXPECT_EQ(stream_->copies, copies + 2) << "one in, one out";
+  EXPECT_EQ(stream_->replays, replays + 2);
+  EXPECT_EQ(stream_->runs, runs) << "no kernel beside the recorded ones, whatever the number of rooms";
   for (size_t i = 0; i < 3; ++i) {
     const auto alone = generate(*recorded, {requests(3)[i]})[0].audio;
     double difference = 0, power = 0;
@@ -99,7 +103,9 @@ TEST_F(PaperBatchesTest, MoreRoomsThanTheLargestTakeTurns) {
   const auto recorded = load();
   recorded->prepare(2);
   const int64_t before = recorded->device_status().replayed;
+  EXPECT_EQ(recorded->device_status().remark, "");
   const auto made = generate(*recorded, requests(3));
+  EXPECT_EQ(recorded->device_status().remark, "a batch of 3 rooms was not prepared: they take turns, 2 at a time");
   EXPECT_EQ(recorded->device_status().replayed, before + 2) << "2, 1";
   for (const WindowResult& result : made) EXPECT_EQ(std::ssize(result.audio), kSampleRate);
   EXPECT_EQ(recorded->device_status().eager, 0);
@@ -109,6 +115,7 @@ TEST_F(PaperBatchesTest, NeverPrepared) {
   const auto recorded = load();
   EXPECT_EQ(std::ssize(generate(*recorded, requests(2))[1].audio), kSampleRate);
   EXPECT_EQ(recorded->device_status().replayed, 1);
+  EXPECT_THAT(recorded->device_status().remark, HasSubstr("were not prepared"));
 }
 
 TEST_F(PaperBatchesErrors, WhatCannotBeRecordedIsPlayedAllTheSame) {
@@ -157,6 +164,30 @@ TEST_F(PaperBatchesErrors, NumbersThatAreNoneCostTheirRoomAlone) {
 TEST_F(PaperBatchesTest, OnlyAGpuWantsRoomsTogether) {
   EXPECT_EQ(load()->best_batch(), kLargestBatch);
   EXPECT_EQ(PaperAccompanist(preset(), {.steps = 1}).best_batch(), 1) << "a core makes them one after the other";
+}
+
+TEST_F(PaperBatchesErrors, ASizeThatDoesNotFitIsLeftOut) {
+  const auto recorded = load();
+  recorded->prepare(1);
+  const auto alone = generate(*recorded, requests(1))[0].audio;
+  stream_->memory = 400'000;  // known mels alone are 100 x 1024 floats a room: two fit, four do not
+  recorded->prepare(4);
+  const DeviceStatus status = recorded->device_status();
+  ASSERT_EQ(status.graphs.size(), 2u) << "1, 2";
+  EXPECT_EQ(recorded->best_batch(), 2);
+  EXPECT_EQ(
+      status.remark,
+      "a batch of 4 rooms does not fit into its memory (CUDA out of memory. Tried to allocate 1 GiB); the largest "
+      "that does is of 2");
+  const auto made = generate(*recorded, requests(3));
+  EXPECT_EQ(recorded->device_status().replayed, status.replayed + 2) << "2, 1";
+  EXPECT_EQ(made[2].error, "");
+  EXPECT_EQ(generate(*recorded, requests(1))[0].audio, alone);
+  stream_->memory = 1000;
+  EXPECT_THROW(recorded->prepare(4), DeviceError) << "not even one";
+  stream_->memory = std::numeric_limits<int64_t>::max();
+  recorded->prepare(1);
+  EXPECT_EQ(recorded->best_batch(), kLargestBatch);
 }
 
 TEST_F(PaperBatchesErrors, MemoryThatRunsOutIsTheDevices) {
@@ -227,8 +258,10 @@ TEST_F(PaperBatchesTest, SlicesAreThoseOfTheWholeWindow) {
     }
   }
   const auto [replayed, before] = std::pair{all.status().replayed, stream.replays};
+  const int copies = stream.copies;
   sounds({{first, first + 10}, {first, end}});
   EXPECT_EQ(all.status().replayed, replayed + 1);
+  EXPECT_EQ(stream.copies, copies + 2 + 3 * 2) << "each slice after the first: where it begins, and itself";
   EXPECT_EQ(stream.replays, before + 1 + 4) << "one walk to the mel, four slices of 256 frames for the longer room";
 }
 

@@ -5,6 +5,7 @@
 #include "model/edm.h"
 #include "model/formula.h"
 #include "model/nn/unet.h"
+#include "model/nn/unet_walk.h"
 #include "model/paper/condition.h"
 #include "tests/parity/sliced.h"
 
@@ -76,6 +77,27 @@ TEST_F(SamplerParity, FiftySteps) {
         model::edm_sample(options, network, tensor_of(golden, "z"), mask_of(27, 32), tensor_of(golden, "mu"));
     expect_golden(golden, "edm50_short", guided ? "sample50_cfg1" : "sample50_cfg0", x);
   }
+}
+
+// The walk that a GPU is given, cuda/edm_step.h between two evaluations, through the kernels' references.
+TEST_F(SamplerParity, WalksAsOnAGpu) {
+  FASTSAG_NEEDS(Golden::path("edm50_short"));
+  FASTSAG_NEEDS(Golden::path("edm"));
+  model::UNet unet;
+  model::fill_by_formula(*unet, model::FormulaModel::fastsag, "decoder.estimator.");
+  unet->prepare(torch::kFloat, model::NetWay::gpu);
+  model::UNetWalk walk(unet);
+  const Golden fifty("edm50_short"), four("edm");
+  EdmOptions options;
+  expect_golden(fifty, "edm50_short", "sample50_cfg0",
+                walk(options, {tensor_of(fifty, "z"), tensor_of(fifty, "mu"), {}, {}, 27}));
+  options.steps = 4;
+  expect_golden(four, "edm", "sample4_cfg0",
+                walk(options, {model::formula_normal("edm.z", {1, 100, 1024}),
+                               model::formula_uniform("edm.mu", {1, 100, 1024}, .8),
+                               {},
+                               {},
+                               937}));
 }
 
 TEST_F(SamplerParity, FromSemanticFeaturesToMel) {

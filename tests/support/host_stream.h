@@ -1,5 +1,6 @@
 #pragma once
 // A GraphStream without a GPU: what it records it runs again.
+#include <limits>
 #include <stdexcept>
 #include <string>
 
@@ -27,13 +28,22 @@ class HostStream final : public model::GraphStream {
     if (fails) fails();
     recording.replay();
   }
+  void copy(torch::Tensor to, const torch::Tensor& from) override {
+    ++copies;
+    to.copy_(from);
+  }
   void wait() override {}
-  torch::Tensor pinned(at::IntArrayRef shape) override { return torch::zeros(shape); }
+  torch::Tensor pinned(at::IntArrayRef shape) override {
+    if (c10::multiply_integers(shape) > memory)
+      throw c10::OutOfMemoryError({"function", "file", 1}, "CUDA out of memory. Tried to allocate 1 GiB");
+    return torch::zeros(shape);
+  }
   int warm_ups() const override { return 1; }
 
-  std::string refuses;  // in place of recording
-  model::Work fails;    // before a replay
-  int runs = 0, replays = 0;
+  std::string refuses;                                   // in place of recording
+  model::Work fails;                                     // before a replay
+  int64_t memory = std::numeric_limits<int64_t>::max();  // floats that it has at once
+  int runs = 0, replays = 0, copies = 0;
 
  private:
   struct Again final : model::Recording {
