@@ -1,9 +1,8 @@
 #pragma once
-// The best way through the chords: the net's opinion of every beat, and how long chords last in songs: two beats or
-// four, seldom one, three or five. Chords that were already played are held where they were.
+// The best way through the chords: the net's opinion of every beat against the cost of a change. Chords that were
+// already played are held where they were.
 //
-// Source: Viterbi 1967, over (chord, beats that it has lasted); constants from a sweep on songs that were not trained
-// on.
+// Source: Viterbi 1967; constants from a sweep on songs that were not trained on (flat around these).
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -11,10 +10,9 @@
 namespace fastsag::model {
 
 struct ChordPathOptions {
-  float evidence = 1;                 // times the logarithm of what a triad is expected to be worth
-  float relative = 0.1f;              // worth of a triad where one that shares two of its notes is right (itself: 1)
-  float change = 0;                   // nats that a change costs beyond what songs say of it
-  float lasting = 1;                  // times the logarithm of how likely a chord ends, or does not, after its beats
+  float evidence = 2;                 // times the logarithm of what a triad is expected to be worth
+  float relative = 0.35f;             // worth of a triad where one that shares two of its notes is right (itself: 1)
+  float change = 1;                   // cost of another chord than in the beat before
   uint32_t allowed = (1u << 24) - 1;  // a bit for each triad that a free beat may have
   std::span<const float> daring;      // [beats][24], nats that a free beat's triads are likelier; empty: none
 };
@@ -27,8 +25,5 @@ struct ChordPath {
 // probabilities: [beats][24]. held: a triad a beat, -1 where it is free.
 ChordPath chord_path(std::span<const float> probabilities, std::span<const int> held,
                      const ChordPathOptions& options = {});
-
-// Of the chords that have lasted 1 to 16 beats, the share that end then.
-float chord_ends_after(int beats);
 
 }  // namespace fastsag::model

@@ -103,7 +103,7 @@ ChordPath chords_of(ChordNet& net, const StepWindow& window, std::span<const int
   const auto scalars = torch::from_blob(features.scalars.data(), {1, kSongSteps, kStepScalars}).to(device);
   ChordPathOptions options;
   if (const auto key = locked_key(controls)) options.allowed = triads_of(*key);
-  options.change = Controls{}.temperature / controls.temperature - 1;
+  options.change *= Controls{}.temperature / controls.temperature;
   std::vector<int64_t> beats;
   for (int beat = 0; beat < kWindowBeats; ++beat) beats.push_back(grid.position(beat * kStepsPerBeat));
   const std::vector<float> dared = daring(controls, beats);
