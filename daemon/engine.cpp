@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "daemon/niceness.h"
 #include "daemon/window_maker.h"
 #include "dsp/error.h"
 #include "dsp/tune.h"
@@ -113,6 +114,7 @@ void Engine::close_room(std::string_view name) {
 }
 
 void Engine::run(std::stop_token stop) {
+  be_nice(kGenerationNiceness);
   while (!stop.stop_requested()) {
     step();
     clock_.sleep_for(kPoll);
