@@ -170,7 +170,8 @@ void Engine::note_player() {
 int Engine::generate(std::span<const std::shared_ptr<Seat>> due) {
   std::vector<model::WindowRequest> requests;
   for (const auto& seat : due) requests.push_back(seat->maker.request());
-  std::vector<model::WindowResult> results(requests.size());
+  results_.resize(std::max(results_.size(), requests.size()));
+  const auto results = std::span(results_).first(requests.size());
   std::string batch_error, error, failed_room;
   const auto begin = clock_.now();
   try {
