@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "daemon/niceness.h"
 #include "daemon/window_maker.h"
 #include "dsp/error.h"
 #include "dsp/tune.h"
@@ -113,6 +114,7 @@ void Engine::close_room(std::string_view name) {
 }
 
 void Engine::run(std::stop_token stop) {
+  be_nice(kGenerationNiceness);
   while (!stop.stop_requested()) {
     step();
     clock_.sleep_for(kPoll);
@@ -170,7 +172,8 @@ void Engine::note_player() {
 int Engine::generate(std::span<const std::shared_ptr<Seat>> due) {
   std::vector<model::WindowRequest> requests;
   for (const auto& seat : due) requests.push_back(seat->maker.request());
-  std::vector<model::WindowResult> results(requests.size());
+  results_.resize(std::max(results_.size(), requests.size()));
+  const auto results = std::span(results_).first(requests.size());
   std::string batch_error, error, failed_room;
   const auto begin = clock_.now();
   try {

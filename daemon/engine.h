@@ -68,7 +68,7 @@ class Engine {
   std::vector<std::shared_ptr<Room>> rooms() const;
   void close_room(std::string_view name);
 
-  // Until asked to stop.
+  // Until asked to stop. Lowers its thread's priority (niceness.h), so that audio and network do not wait for windows.
   void run(std::stop_token stop);
   // Everything that is due now, each room once; the number of windows made.
   int step();
@@ -99,6 +99,8 @@ class Engine {
   Durations durations_;  // of generate()
   Durations latencies_;  // Pace
   EngineStatus status_;
+
+  std::vector<model::WindowResult> results_;  // of the last batch, kept for their memory; generation thread
 
   std::atomic<int64_t> last_step_ns_{-1};
   std::optional<Nanoseconds> noted_;  // when device_status() was asked last

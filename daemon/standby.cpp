@@ -1,11 +1,11 @@
 #include "daemon/standby.h"
 
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
+
+#include "daemon/niceness.h"
 
 namespace fastsag::daemon {
 namespace {
@@ -15,7 +15,6 @@ using namespace std::chrono_literals;
 constexpr int kFailuresInARow = 3;
 constexpr Nanoseconds kFirstPatience = 30s, kLongestPatience = 5min;
 constexpr Nanoseconds kSound = 5min;  // a device that has played for so long is trusted again
-constexpr int kNice = 10;             // loading is not to take the cores from who plays meanwhile
 
 }  // namespace
 
@@ -32,7 +31,7 @@ Standby::Standby(const Load& load, std::unique_ptr<model::Accompanist> spare, Cl
   if (!launch_)
     launch_ = [this](std::function<void()> work) {
       thread_ = std::jthread([work = std::move(work)] {
-        setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNice);
+        be_nice(kLoadingNiceness);
         work();
       });
     };

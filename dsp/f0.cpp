@@ -77,6 +77,12 @@ class Difference {
   std::vector<float> difference_ = std::vector<float>(kLongest + 1);
 };
 
+// Its plans and buffers are made once a thread.
+Difference& kept_difference() {
+  thread_local Difference difference;
+  return difference;
+}
+
 // 12 dB an octave off below kRumbleHz.
 void remove_rumble(std::span<const float> voice, std::span<float> out) {
   constexpr double kAngle = 2 * std::numbers::pi * kRumbleHz / kF0Rate;
@@ -117,8 +123,8 @@ void find_minima(std::span<const float> d, F0Memory::Frame& frame) {
 }
 
 // The cheapest way through the candidates; returns the index chosen in every frame (0 = unvoiced).
-std::vector<int> cheapest_path(std::span<const FrameCandidates> frames) {
-  std::vector<std::array<int8_t, kMaxCandidates + 1>> from(frames.size());
+Pooled<int> cheapest_path(std::span<const FrameCandidates> frames) {
+  Pooled<std::array<int8_t, kMaxCandidates + 1>> from(frames.size());
   std::array<float, kMaxCandidates + 1> total{}, next{};
   for (size_t k = 0; k < frames.size(); ++k) {
     for (int c = 0; c < frames[k].count; ++c) {
@@ -137,7 +143,7 @@ std::vector<int> cheapest_path(std::span<const FrameCandidates> frames) {
     }
     total = next;
   }
-  std::vector<int> path(frames.size());
+  Pooled<int> path(frames.size());
   if (frames.empty()) return path;
   path.back() = static_cast<int>(std::min_element(total.begin(), total.begin() + frames.back().count) - total.begin());
   for (size_t k = frames.size() - 1; k > 0; --k) path[k - 1] = from[k][static_cast<size_t>(path[k])];
@@ -172,7 +178,7 @@ class Measurement {
   // Frames that both windows heard wholly, and long enough after they began.
   void recall(int64_t begin) {
     const int64_t end = begin + std::ssize(voice_), count = std::ssize(voice_) / kF0Hop;
-    std::vector<F0Memory::Frame> frames(static_cast<size_t>(count));
+    Pooled<F0Memory::Frame> frames(static_cast<size_t>(count));
     fresh_.assign(static_cast<size_t>(count), true);
     const int64_t shift = begin - memory_.begin, since = std::max(begin, memory_.begin) + kSettled;
     for (int64_t k = 0; k < count && shift % kF0Hop == 0; ++k) {
@@ -209,29 +215,29 @@ class Measurement {
 
   std::span<const float> voice_;
   F0Memory& memory_;
-  std::vector<float> heard_;  // where it was heard anew
-  std::vector<bool> fresh_;
+  Pooled<float> heard_;  // where it was heard anew
+  Pooled<bool> fresh_;
   std::array<float, kSegment> edge_;
-  Difference difference_;
+  Difference& difference_ = kept_difference();
 };
 
 }  // namespace
 
-std::vector<F0Frame> track_f0(std::span<const float> voice) {
+Pooled<F0Frame> track_f0(std::span<const float> voice) {
   F0Memory none;
   return track_f0(voice, 0, none);
 }
 
-std::vector<F0Frame> track_f0(std::span<const float> voice, int64_t begin, F0Memory& memory) {
+Pooled<F0Frame> track_f0(std::span<const float> voice, int64_t begin, F0Memory& memory) {
   const Measurement measured(voice, begin, memory);
   const auto heard = measured.frames();
   const size_t count = heard.size();
-  std::vector<float> sorted(count);
+  Pooled<float> sorted(count);
   std::ranges::transform(heard, sorted.begin(), &F0Memory::Frame::level);
   std::ranges::sort(sorted);
   const float soft = count > 0 ? sorted[nearest_rank(count, kLoud)] - kSoftDb : 0.0f;
 
-  std::vector<FrameCandidates> candidates(count);
+  Pooled<FrameCandidates> candidates(count);
   for (size_t k = 0; k < count; ++k) {
     const float level = heard[k].level;
     const float silence =
@@ -242,8 +248,8 @@ std::vector<F0Frame> track_f0(std::span<const float> voice, int64_t begin, F0Mem
     std::copy_n(heard[k].candidates.begin(), heard[k].count, candidates[k].all.begin() + 1);
     candidates[k].count += heard[k].count;
   }
-  const std::vector<int> path = cheapest_path(candidates);
-  std::vector<F0Frame> frames(count);
+  const Pooled<int> path = cheapest_path(candidates);
+  Pooled<F0Frame> frames(count);
   for (size_t k = 0; k < count; ++k) {
     frames[k].rms_db = heard[k].rms_db;
     if (path[k] == 0) continue;

@@ -8,7 +8,8 @@
 #include <array>
 #include <cstdint>
 #include <span>
-#include <vector>
+
+#include "dsp/pool.h"
 
 namespace fastsag::dsp {
 
@@ -36,13 +37,13 @@ struct F0Memory {
     std::array<Candidate, kMaxCandidates> candidates;
   };
   int64_t begin = 0, end = 0;  // the samples that were heard, on the caller's timeline
-  std::vector<Frame> frames;   // from `begin` on
+  Pooled<Frame> frames;        // from `begin` on
 };
 
 // size() / kF0Hop frames.
-std::vector<F0Frame> track_f0(std::span<const float> voice);
+Pooled<F0Frame> track_f0(std::span<const float> voice);
 // The same frames, of a voice whose first sample is at `begin`; what `memory` holds of the same timeline is not
 // measured again where windows begin a multiple of kF0Hop apart, and it then holds this window.
-std::vector<F0Frame> track_f0(std::span<const float> voice, int64_t begin, F0Memory& memory);
+Pooled<F0Frame> track_f0(std::span<const float> voice, int64_t begin, F0Memory& memory);
 
 }  // namespace fastsag::dsp

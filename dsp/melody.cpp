@@ -73,12 +73,12 @@ FASTSAG_VARIANTS void step_levels(float enter, float pitch, float sure, float un
 }
 
 // Level of every frame: -1 = rest.
-std::vector<int> note_path(std::span<const F0Frame> frames) {
+Pooled<int> note_path(std::span<const F0Frame> frames) {
   struct Step {
     int entered_from, rest_from;             // levels; -1: the rest
     std::array<char, kPadded> entered = {};  // else it went on
   };
-  std::vector<Step> steps(frames.size());
+  Pooled<Step> steps(frames.size());
   Costs costs{};
   float rest = 0;
   for (size_t k = 0; k < frames.size(); ++k) {
@@ -94,7 +94,7 @@ std::vector<int> note_path(std::span<const F0Frame> frames) {
     step_levels(enter, voiced ? midi_of(frames[k].hz) : 0, sure, voiced ? 0 : kUnvoicedInNote, costs, steps[k].entered);
     rest = (rests ? lowest + kNoteEdge : rest) + kVoicedInRest * sure;
   }
-  std::vector<int> path(frames.size());
+  Pooled<int> path(frames.size());
   const auto last = static_cast<int>(cheapest(costs));
   int state = rest <= costs[static_cast<size_t>(last)] ? -1 : last;
   for (size_t k = frames.size(); k-- > 0;) {
@@ -108,8 +108,8 @@ std::vector<int> note_path(std::span<const F0Frame> frames) {
 }
 
 // Frames of [begin, end) where the voice dips and strikes again: split points.
-std::vector<size_t> restrikes(std::span<const F0Frame> frames, size_t begin, size_t end) {
-  std::vector<size_t> found;
+Pooled<size_t> restrikes(std::span<const F0Frame> frames, size_t begin, size_t end) {
+  Pooled<size_t> found;
   size_t last = begin;
   for (size_t k = begin + kShortestNote; k + kShortestNote < end; ++k) {
     const auto level = [&](size_t i) { return frames[i].rms_db; };
@@ -135,7 +135,7 @@ std::vector<size_t> restrikes(std::span<const F0Frame> frames, size_t begin, siz
 }
 
 Segment measured(std::span<const F0Frame> frames, size_t begin, size_t end) {
-  std::vector<float> pitches;
+  Pooled<float> pitches;
   float voicing = 0, power = 0;
   for (size_t k = begin; k < end; ++k) {
     power += std::pow(10.0f, 0.1f * frames[k].rms_db);
@@ -166,8 +166,8 @@ void repair_octaves(std::span<Segment> notes) {
 }
 
 // A bass or mains hum between the phrases, which nobody sings who sings so high else.
-void drop_bass(std::vector<Segment>& notes) {
-  std::vector<Segment> by_pitch = notes;
+void drop_bass(Pooled<Segment>& notes) {
+  Pooled<Segment> by_pitch = notes;
   std::ranges::sort(by_pitch, {}, &Segment::pitch);
   const auto weight = [](const Segment& s) { return static_cast<float>(s.end - s.begin) * s.confidence; };
   float whole = 0, below = 0;
@@ -195,16 +195,16 @@ float estimate_tuning(std::span<const F0Frame> frames) {
 
 float loud_db(std::span<const F0Frame> frames) {
   if (frames.empty()) return kNobody;
-  std::vector<float> levels;
+  Pooled<float> levels;
   for (const F0Frame& frame : frames) levels.push_back(frame.rms_db);
   const auto loud = levels.begin() + static_cast<std::ptrdiff_t>(nearest_rank(levels.size(), kLoud));
   std::ranges::nth_element(levels, loud);
   return std::max(*loud, kNobody);
 }
 
-std::vector<MelodyNote> segment_melody(std::span<const F0Frame> frames, int64_t first_position, float singer_db) {
-  const std::vector<int> path = note_path(frames);
-  std::vector<Segment> notes;
+Pooled<MelodyNote> segment_melody(std::span<const F0Frame> frames, int64_t first_position, float singer_db) {
+  const Pooled<int> path = note_path(frames);
+  Pooled<Segment> notes;
   for (size_t begin = 0, end = 0; begin < path.size(); begin = end) {
     while (end < path.size() && path[end] == path[begin]) ++end;
     if (path[begin] < 0) continue;
@@ -222,7 +222,7 @@ std::vector<MelodyNote> segment_melody(std::span<const F0Frame> frames, int64_t 
   repair_octaves(notes);
   drop_bass(notes);
 
-  std::vector<MelodyNote> melody;
+  Pooled<MelodyNote> melody;
   for (const Segment& s : notes)
     melody.push_back({first_position + static_cast<int64_t>(s.begin) * kF0Hop,
                       first_position + static_cast<int64_t>(s.end) * kF0Hop, s.pitch, s.confidence});

@@ -6,9 +6,9 @@
 // round(pitch - tuning) is the key on the singer's own scale.
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "dsp/f0.h"
+#include "dsp/pool.h"
 
 namespace fastsag::dsp {
 
@@ -28,7 +28,6 @@ float loud_db(std::span<const F0Frame> frames);
 
 // Ascending, not overlapping; the first frame stands at first_position. singer_db: how loud the singer has been before,
 // for what is far softer than they are is no note of theirs, though it be all that sounds while they rest.
-std::vector<MelodyNote> segment_melody(std::span<const F0Frame> frames, int64_t first_position,
-                                       float singer_db = kNobody);
+Pooled<MelodyNote> segment_melody(std::span<const F0Frame> frames, int64_t first_position, float singer_db = kNobody);
 
 }  // namespace fastsag::dsp

@@ -8,6 +8,7 @@
 #include <numbers>
 
 #include "dsp/mel.h"
+#include "dsp/pool.h"
 #include "dsp/stft.h"
 #include "dsp/variants.h"
 
@@ -23,7 +24,7 @@ constexpr float kTolerance = 1e-6f;
 // Over which what remains of the seam's step fades out: 5 ms.
 constexpr int kSeam = 128;
 
-using Spectra = std::vector<std::complex<float>>;
+using Spectra = Pooled<std::complex<float>>;
 
 // std::norm takes a root and squares it.
 float power(std::complex<float> c) { return c.real() * c.real() + c.imag() * c.imag(); }
@@ -121,7 +122,7 @@ class MagnitudeQueue {
   static constexpr size_t kSteps = 1400;  // down to kTolerance: 13.8 nepers
   static constexpr int kNone = -1;
   std::array<int, kSteps> first_;
-  std::vector<int> next_;
+  Pooled<int> next_;
   float largest_log_;
   size_t at_ = kSteps;  // no larger ones than here
 };
@@ -163,7 +164,7 @@ class HeapIntegration {
   // The phases of a guide are known wherever it is more than a trace of the magnitude.
   void follow(std::span<const std::complex<float>> guide) {
     constexpr float kTrace = 0.25f;
-    std::vector<float> phases(guide.size());
+    Pooled<float> phases(guide.size());
     arguments(guide, phases);
     for (int i = 0; i < std::ssize(guide); ++i)
       if (wanted(i) && power(guide[i]) > kTrace * kTrace * magnitude_[i] * magnitude_[i])
@@ -228,8 +229,8 @@ class HeapIntegration {
   }
 
   // Largest first: where an island that nothing known touches is entered. An island's largest is a local maximum.
-  std::vector<int> peaks() const {
-    std::vector<int> found;
+  Pooled<int> peaks() const {
+    Pooled<int> found;
     const int count = static_cast<int>(magnitude_.size());
     for (int i = 0; i < count; ++i) {
       const float m = magnitude_[i];
@@ -239,7 +240,8 @@ class HeapIntegration {
       if ((i >= kBins && magnitude_[i - kBins] > m) || (i + kBins < count && magnitude_[i + kBins] > m)) continue;
       found.push_back(i);
     }
-    std::ranges::stable_sort(found, std::greater(), [this](int i) { return magnitude_[i]; });
+    std::ranges::sort(
+        found, [this](int a, int b) { return magnitude_[a] != magnitude_[b] ? magnitude_[a] > magnitude_[b] : a < b; });
     return found;
   }
 
@@ -247,13 +249,13 @@ class HeapIntegration {
   int frames_;
   int64_t first_frame_;
   float floor_;
-  std::vector<float> log_;
+  Pooled<float> log_;
   // Half the step of the phase from one frame to the next, in radians (the 2 pi hop bin / fft of the bin's own
   // frequency left out): by the Cauchy-Riemann equations, how the log-magnitude changes over bins.
-  std::vector<float> time_half_;
-  std::vector<float> bin_half_;  // from one bin to the next: how it changes over frames
-  std::vector<float> phase_;
-  std::vector<State> state_;
+  Pooled<float> time_half_;
+  Pooled<float> bin_half_;  // from one bin to the next: how it changes over frames
+  Pooled<float> phase_;
+  Pooled<State> state_;
   MagnitudeQueue queue_;
 };
 
@@ -278,6 +280,12 @@ struct Known {
   void put_spectra(Spectra& all) const { std::ranges::copy(spectra, all.begin() + first_frame * kBins); }
 };
 
+Spectra spectra_of(std::span<const float> wave, Stft& stft) {
+  Spectra spectra(size_t(stft.frames(std::ssize(wave))) * kBins);
+  stft.forward(wave, spectra);
+  return spectra;
+}
+
 Known known_part(const Past& past, int64_t span_begin, int64_t span_end, Stft& stft) {
   const int64_t past_begin = past.end - std::ssize(past.samples);
   const int64_t begin = std::max(past_begin, span_begin), end = std::min(past.end, span_end);
@@ -287,30 +295,38 @@ Known known_part(const Past& past, int64_t span_begin, int64_t span_end, Stft& s
   const int64_t first_frame = (begin - span_begin + kHop - 1) / kHop, begin_of_frame = span_begin + first_frame * kHop;
   if (end - begin_of_frame >= kFft) {
     known.first_frame = static_cast<int>(first_frame);
-    known.spectra = stft.forward(known.samples.subspan(begin_of_frame - begin));
+    known.spectra = spectra_of(known.samples.subspan(begin_of_frame - begin), stft);
   }
   return known;
 }
 
 }  // namespace
 
-std::vector<float> synthesize(std::span<const float> given_magnitude, int64_t first_frame, const Past& past,
+std::vector<float> synthesize(std::span<const float> magnitude, int64_t first_frame, const Past& past,
                               const PhaseOptions& options, std::span<const float> guide) {
+  std::vector<float> samples(magnitude.size() / kBins * kHop);
+  synthesize(magnitude, first_frame, past, options, guide, samples);
+  return samples;
+}
+
+void synthesize(std::span<const float> given_magnitude, int64_t first_frame, const Past& past,
+                const PhaseOptions& options, std::span<const float> guide, std::span<float> samples) {
   const int frames = static_cast<int>(given_magnitude.size()) / kBins;
-  assert(std::ssize(given_magnitude) == frames * kBins);
-  if (frames == 0) return {};
-  Stft stft(kFft, kHop, options.fft);
-  std::vector<float> wave(stft.samples(frames));
+  assert(std::ssize(given_magnitude) == frames * kBins && std::ssize(samples) == frames * kHop);
+  if (frames == 0) return;
+  thread_local Stft stft(kFft, kHop);
+  stft.transform_by(options.fft);
+  Pooled<float> wave(stft.samples(frames));
   const int64_t begin = first_frame * kHop - kMelPad;
   const Known known = known_part(past, begin, begin + std::ssize(wave), stft);
-  std::vector<float> magnitude(given_magnitude.begin(), given_magnitude.end());
+  Pooled<float> magnitude(given_magnitude.begin(), given_magnitude.end());
   std::ranges::transform(known.spectra, magnitude.begin() + known.first_frame * kBins,
                          [](std::complex<float> c) { return std::sqrt(power(c)); });
 
   HeapIntegration integration(magnitude, first_frame);
   integration.know(known.first_frame, known.spectra);
   assert(guide.empty() || guide.size() == wave.size());
-  integration.follow(stft.forward(guide));
+  integration.follow(spectra_of(guide, stft));
   Spectra estimate = integration.run(), current(estimate.size()), previous;
   known.put_spectra(estimate);
   stft.inverse(estimate, wave);
@@ -326,7 +342,7 @@ std::vector<float> synthesize(std::span<const float> given_magnitude, int64_t fi
   }
   known.close_seam(wave);
   known.put_samples(wave);
-  return {wave.begin() + kMelPad, wave.begin() + kMelPad + frames * kHop};
+  std::copy_n(wave.begin() + kMelPad, samples.size(), samples.begin());
 }
 
 }  // namespace fastsag::dsp

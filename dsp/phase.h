@@ -3,9 +3,9 @@
 //
 // Shapes/units: magnitude is [frames][513] of an unscaled STFT (fft 1024, hop 256, periodic Hann), 24 kHz. Frames count
 // on the timeline as mel frames do: frame k covers samples [256 k - 384, 256 k + 640).
-// Threads: free functions, callable from any. Real-time: allocates; for the generation thread.
-// Source: Prusa, Balazs and Soendergaard, "A noniterative method for reconstruction of phase from STFT magnitude",
-// 2017; Perraudin, Balazs and Soendergaard, "A fast Griffin-Lim algorithm", 2013.
+// Threads: free functions, callable from any. Real-time: no; for the generation thread. What it keeps between calls, it
+// keeps for each. Source: Prusa, Balazs and Soendergaard, "A noniterative method for reconstruction of phase from STFT
+// magnitude", 2017; Perraudin, Balazs and Soendergaard, "A fast Griffin-Lim algorithm", 2013.
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -36,6 +36,8 @@ struct Past {
 // or nothing. Where it is strong its phases are taken, its magnitudes nowhere; the others integrate from these too.
 //
 // The same arguments give the same bytes; phases that nothing determines are a function of absolute frame and bin.
+void synthesize(std::span<const float> magnitude, int64_t first_frame, const Past& past, const PhaseOptions& options,
+                std::span<const float> guide, std::span<float> samples);
 std::vector<float> synthesize(std::span<const float> magnitude, int64_t first_frame, const Past& past = {},
                               const PhaseOptions& options = {}, std::span<const float> guide = {});
 

@@ -4,8 +4,8 @@
 #include <array>
 #include <cmath>
 #include <numbers>
-#include <vector>
 
+#include "dsp/pool.h"
 #include "dsp/variants.h"
 
 namespace fastsag::dsp {
@@ -160,7 +160,7 @@ struct Search {
 Search search(std::span<const double> onsets) {
   const double centre = 0.5 * (onsets.front() + onsets.back());
   const auto tempi = static_cast<size_t>(std::log(kFastest / kSlowest) / std::log(kTempoStep)) + 1;
-  std::vector<double> scores(tempi * kPhases);
+  Pooled<double> scores(tempi * kPhases);
   const auto grid_at = [&](size_t i) {
     const double period = 60.0 / (kSlowest * std::pow(kTempoStep, static_cast<double>(i / kPhases)));
     return Grid{period, centre - period * static_cast<double>(i % kPhases) / kPhases};
@@ -184,9 +184,9 @@ Search search(std::span<const double> onsets) {
 }
 
 // Where the level leaps: what there is to go by when nothing is sung but spoken, clapped or tapped.
-std::vector<double> strikes(std::span<const float> voice) {
+Pooled<double> strikes(std::span<const float> voice) {
   constexpr size_t kFrame = 240, kApart = 8;
-  std::vector<double> found, level;
+  Pooled<double> found, level;
   for (size_t begin = 0; begin + kFrame <= voice.size(); begin += kFrame) {
     double sum = 1e-12;
     for (const float x : voice.subspan(begin, kFrame)) sum += static_cast<double>(x) * x;
@@ -204,7 +204,7 @@ std::vector<double> strikes(std::span<const float> voice) {
 
 PulseEstimate estimate_pulse(std::span<const float> voice, std::span<const MelodyNote> notes, int64_t first_position,
                              const std::optional<PulseEstimate>& previous) {
-  std::vector<double> onsets;
+  Pooled<double> onsets;
   for (const MelodyNote& note : notes) onsets.push_back(static_cast<double>(note.onset - first_position) / kRate);
   if (onsets.size() < kFewest) onsets = strikes(voice);
   if (onsets.size() < kFewest) {

@@ -22,12 +22,13 @@ std::vector<float> periodic_hann(int size) {
   return window;
 }
 
-Stft::Stft(int fft_size, int hop, FftBatch* batch)
-    : fft_(fft_size),
-      hop_(hop),
-      batch_(batch),
-      window_(periodic_hann(fft_size)),
-      frames_(static_cast<size_t>(fft_size) * (batch ? kBatch : 1)) {}
+Stft::Stft(int fft_size, int hop)
+    : fft_(fft_size), hop_(hop), window_(periodic_hann(fft_size)), frames_(window_.size()) {}
+
+void Stft::transform_by(FftBatch* batch) {
+  batch_ = batch;
+  frames_.resize(window_.size() * (batch ? kBatch : 1));
+}
 
 void Stft::analyse(std::span<const float> frame, std::span<std::complex<float>> spectrum) {
   assert(std::ssize(frame) == fft_size());
@@ -71,16 +72,15 @@ void Stft::inverse(std::span<const std::complex<float>> spectra, std::span<float
       for (size_t n = 0; n < size; ++n) out[n] += frame[n] * window_[n];
     }
   }
-  if (cover_.size() != wave.size()) cover_ = cover(count);
+  if (cover_.size() != wave.size()) find_cover(count);
   std::ranges::transform(wave, cover_, wave.begin(), std::divides<>());
 }
 
-std::vector<float> Stft::cover(size_t count) const {
-  std::vector<float> sum(samples(static_cast<int>(count)));
+void Stft::find_cover(size_t count) {
+  cover_.assign(samples(static_cast<int>(count)), 0);
   for (size_t k = 0; k < count; ++k)
-    for (size_t n = 0; n < window_.size(); ++n) sum[k * hop_ + n] += window_[n] * window_[n];
-  for (float& value : sum) value = std::max(value, kLeastCover);
-  return sum;
+    for (size_t n = 0; n < window_.size(); ++n) cover_[k * hop_ + n] += window_[n] * window_[n];
+  for (float& value : cover_) value = std::max(value, kLeastCover);
 }
 
 std::vector<float> Stft::inverse(std::span<const std::complex<float>> spectra) {

@@ -19,8 +19,9 @@ std::vector<float> periodic_hann(int size);
 
 class Stft {
  public:
-  // Transforms by `batch`, where there is one, or by kissfft.
-  Stft(int fft_size, int hop, FftBatch* batch = nullptr);
+  Stft(int fft_size, int hop);
+  // From now on by `batch`, or by kissfft where that is null.
+  void transform_by(FftBatch* batch);
 
   int fft_size() const { return fft_.size(); }
   int hop() const { return hop_; }
@@ -41,14 +42,13 @@ class Stft {
   std::vector<float> inverse(std::span<const std::complex<float>> spectra);
 
  private:
-  // Sum of the squared windows of `count` frames at each sample.
-  std::vector<float> cover(size_t count) const;
+  void find_cover(size_t count);  // sum of the squared windows of `count` frames at each sample
 
   Fft fft_;
   int hop_;
-  FftBatch* batch_;
+  FftBatch* batch_ = nullptr;
   std::vector<float> window_;
-  std::vector<float> frames_;  // kBatch of them, windowed
+  std::vector<float> frames_;  // as many as are transformed at once, windowed
   std::vector<float> cover_;   // what `inverse` divides by, kept because it is mostly called with one size
 };
 

@@ -149,20 +149,27 @@ LiteAccompanist::Frames LiteAccompanist::frames_of(const WindowRequest& request)
 }
 
 // Instruments that have nothing to play cost nothing.
-torch::Tensor LiteAccompanist::render_notes(const Plan& plan, const Frames& frames) {
-  std::vector<torch::Tensor> mels;
-  std::vector<double> levels;
+dsp::Pooled<float> LiteAccompanist::render_notes(const Plan& plan, const Frames& frames) {
+  dsp::Pooled<dsp::Pooled<float>> mels;
+  dsp::Pooled<double> levels;
   const auto add = [&](NoteRenderer& renderer, int channel, double level_db) {
-    std::vector<Note> notes;
+    dsp::Pooled<Note> notes;
     std::ranges::copy_if(plan.notes, std::back_inserter(notes),
                          [channel](const Note& note) { return note.channel == channel; });
     if (notes.empty() && channel != kPianoChannel) return;
-    mels.push_back(renderer->mu(note_roll(notes, frames.first, frames.count).unsqueeze(0)));
+    dsp::Pooled<float> roll(static_cast<size_t>(frames.count * kRollWidth));
+    add_to_roll(notes, frames.first, roll);
+    renderer->mu(roll, mels.emplace_back(static_cast<size_t>(frames.count * dsp::kMelBands)));
     levels.push_back(level_db);
   };
   add(renderer_, kPianoChannel, 0);
   for (Further& further : further_) add(further.renderer, further.instrument.channel, further.instrument.level_db);
-  return mels.size() == 1 ? mels.front() : mix_mels(mels, levels);
+  if (mels.size() > 1) {
+    std::vector<torch::Tensor> own;
+    for (auto& mel : mels) own.push_back(torch::from_blob(mel.data(), {frames.count, dsp::kMelBands}));
+    own.front().copy_(mix_mels(own, {levels.begin(), levels.end()}));
+  }
+  return std::move(mels.front());
 }
 
 bool LiteAccompanist::can_play(Ensemble ensemble) const {
@@ -172,46 +179,42 @@ bool LiteAccompanist::can_play(Ensemble ensemble) const {
   });
 }
 
-torch::Tensor LiteAccompanist::render(const WindowRequest& request, const Plan& plan, const Frames& frames,
-                                      Timing& timing) {
-  Stopwatch watch;
-  const torch::Tensor mu = render_notes(plan, frames);
-  watch.lap(timing.prior);
+// The denoiser's mel in place of the prior's.
+void LiteAccompanist::refine(const WindowRequest& request, const Frames& frames, std::span<float> mel) const {
   const Finish& finish = finish_of(request);
   EdmOptions edm = lite_edm_options();
   edm.sigma_max = preset_.denoiser.sigma_max;
   edm.steps = &finish == &band_ ? preset_.denoiser.band_steps : preset_.denoiser.steps;
-  torch::Tensor mel = mu;
-  if (edm.steps > 0 && !finish.denoiser.is_empty()) {
-    Denoiser denoiser = finish.denoiser;
-    const auto network = [&denoiser](const torch::Tensor& x, const torch::Tensor& mask, const torch::Tensor& condition,
-                                     const torch::Tensor& c_noise) {
-      return denoiser->forward(x, mask, condition, c_noise);
-    };
-    const torch::Tensor noise = frame_noise(request.controls.seed, frames.first, frames.count).unsqueeze(0);
-    mel = edm_sample(edm, network, noise, {}, mu);
-    if (&finish == &band_) mel = with_grain(mu, mel);
-  }
-  watch.lap(timing.denoiser);
-  return mel[0];
+  if (edm.steps <= 0 || finish.denoiser.is_empty()) return;
+  Denoiser denoiser = finish.denoiser;
+  const auto network = [&denoiser](const torch::Tensor& x, const torch::Tensor& mask, const torch::Tensor& condition,
+                                   const torch::Tensor& c_noise) {
+    return denoiser->forward(x, mask, condition, c_noise);
+  };
+  const torch::Tensor mu = torch::from_blob(mel.data(), {1, frames.count, dsp::kMelBands});
+  const torch::Tensor noise = frame_noise(request.controls.seed, frames.first, frames.count).unsqueeze(0);
+  torch::Tensor refined = edm_sample(edm, network, noise, {}, mu);
+  if (&finish == &band_) refined = with_grain(mu, refined);
+  mu.copy_(refined);
 }
 
-Plan LiteAccompanist::compose(const WindowRequest& request, LiteMemory& memory, Timing& timing) {
+void LiteAccompanist::compose(const WindowRequest& request, LiteMemory& memory, Plan& plan, Timing& timing) {
   Stopwatch watch;
   const Heard heard = listen(request, memory);
   const int64_t voice_begin = request.voice_end - std::ssize(request.voice);
   const Pulse pulse = with_bars(semantic_.beat_net, {heard.melody, voice_begin, request.voice_end}, heard.pulse,
                                 request.past ? &request.past->pulse : nullptr, heard.given);
   watch.lap(timing.front_end);
-  Plan plan = semantic_.plan({.melody = heard.sung,
-                              .voice_begin = heard.sung_from,
-                              .voice_end = request.voice_end,
-                              .tuning = heard.tuning,
-                              .pulse = pulse,
-                              .past = request.past,
-                              .known_end = request.known_end,
-                              .write_end = request.write_end,
-                              .controls = request.controls});
+  semantic_.plan({.melody = heard.sung,
+                  .voice_begin = heard.sung_from,
+                  .voice_end = request.voice_end,
+                  .tuning = heard.tuning,
+                  .pulse = pulse,
+                  .past = request.past,
+                  .known_end = request.known_end,
+                  .write_end = request.write_end,
+                  .controls = request.controls},
+                 plan);
   if (can_play(request.controls.style))
     arrange(plan, {.ensemble = request.controls.style,
                    .seed = request.controls.seed,
@@ -219,34 +222,41 @@ Plan LiteAccompanist::compose(const WindowRequest& request, LiteMemory& memory, 
                    .loudness = request.controls.loudness,
                    .known_end = request.known_end,
                    .write_end = request.write_end});
-  plan.sung = heard.sung;
+  plan.sung.assign(heard.sung.begin(), heard.sung.end());
   plan.sung_from = heard.sung_from;
   plan.singer_db = heard.singer_db;
   watch.lap(timing.semantic);
-  return plan;
 }
 
 void LiteAccompanist::play(const WindowRequest& request, WindowResult& result, Timing& timing) {
+  // As much as a busy song comes to, so that it need not grow.
+  constexpr size_t kMostNotes = 1024, kMostChords = 128, kMostSung = 2048;
+  result.plan.notes.reserve(kMostNotes);
+  result.plan.chords.reserve(kMostChords);
+  result.plan.sung.reserve(kMostSung);
+  result.memory.reset();
+  result.error.clear();
   if (request.controls.score) {
     result.plan = excerpt(*request.controls.score, request.write_begin - window_samples(), request.write_end);
   } else {
     const auto* past = plain_ ? nullptr : dynamic_cast<const LiteMemory*>(request.memory.get());
-    auto memory = past ? std::make_shared<LiteMemory>(*past) : std::make_shared<LiteMemory>();
-    result.plan = compose(request, *memory, timing);
-    result.memory = std::move(memory);
+    const auto memory = std::allocate_shared<LiteMemory>(dsp::PoolAllocator<LiteMemory>());
+    if (past) *memory = *past;
+    compose(request, *memory, result.plan, timing);
+    result.memory = memory;
   }
-  if (rests(request, result.plan)) {
-    result.audio.assign(static_cast<size_t>(request.write_end - request.write_begin), 0.0f);
-    return;
-  }
+  result.audio.assign(static_cast<size_t>(request.write_end - request.write_begin), 0.0f);
+  if (rests(request, result.plan)) return;
   const Frames frames = frames_of(request);
-  const torch::Tensor mel = render(request, result.plan, frames, timing);
   Stopwatch watch;
+  dsp::Pooled<float> mel = render_notes(result.plan, frames);
+  watch.lap(timing.prior);
+  refine(request, frames, mel);
+  watch.lap(timing.denoiser);
   thread_local TorchFftBatch fft(dsp::kMelFft);
-  result.audio =
-      LiteVocoder(finish_of(request).magnitude_net, {.griffin_lim = preset_.vocoder.griffin_lim, .fft = &fft})
-          .synthesize(mel, frames.first, request.write_begin, request.write_end, {request.played, request.played_end},
-                      result.plan.notes);
+  LiteVocoder(finish_of(request).magnitude_net, {.griffin_lim = preset_.vocoder.griffin_lim, .fft = &fft})
+      .synthesize(mel, frames.first, request.write_begin, {request.played, request.played_end}, result.plan.notes,
+                  result.audio);
   watch.lap(timing.vocoder);
 }
 
@@ -259,7 +269,7 @@ void LiteAccompanist::generate(std::span<const WindowRequest> requests, std::spa
     for (size_t i = 0; i < requests.size(); ++i) play(requests[i], results[i], timing_);
     return;
   }
-  std::vector<Timing> timings(requests.size());
+  dsp::Pooled<Timing> timings(requests.size());
   at::parallel_for(0, std::ssize(requests), 1, [&](int64_t begin, int64_t end) {
     const torch::InferenceMode no_gradients_here;
     for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i)

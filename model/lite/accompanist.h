@@ -15,8 +15,8 @@ namespace fastsag::model {
 
 // Melody and pulse of one window of voice.
 struct Heard {
-  std::vector<dsp::MelodyNote> melody;  // of the window
-  std::vector<dsp::MelodyNote> sung;    // with what the past plan remembers
+  dsp::Pooled<dsp::MelodyNote> melody;  // of the window
+  dsp::Pooled<dsp::MelodyNote> sung;    // with what the past plan remembers
   int64_t sung_from = 0;
   float singer_db = dsp::kNobody;  // the same for how loud it was
   float tuning = 0;
@@ -54,10 +54,10 @@ class LiteAccompanist final : public Accompanist {
   void pack(Precision precision);  // for speed
   // Of one room; from several threads at once.
   void play(const WindowRequest& request, WindowResult& result, Timing& timing);
-  Plan compose(const WindowRequest& request, LiteMemory& memory, Timing& timing);  // what to play to what is heard
-  torch::Tensor render_notes(const Plan& plan, const Frames& frames);              // mel [1][frames][100]
-  torch::Tensor render(const WindowRequest& request, const Plan& plan, const Frames& frames,
-                       Timing& timing);  // [frames][100]
+  // What to play to what is heard; `plan` is written over.
+  void compose(const WindowRequest& request, LiteMemory& memory, Plan& plan, Timing& timing);
+  dsp::Pooled<float> render_notes(const Plan& plan, const Frames& frames);  // mel [frames][100]
+  void refine(const WindowRequest& request, const Frames& frames, std::span<float> mel) const;
 
   Preset preset_;
   const int threads_;

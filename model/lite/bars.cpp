@@ -47,13 +47,7 @@ Places heard(BeatNet& net, const SungLine& line, const Pulse& pulse) {
     window.melody.push_back({at(note.onset), at(note.release), static_cast<int>(std::lround(note.pitch)), 80});
   window.voice_begin = at(line.begin);
   window.voice_end = at(line.end);
-  const auto features = torch::tensor(beat_features(window)).view({1, kWindowSteps, kBeatFeatures});
-  const torch::InferenceMode inference;
-  const torch::Tensor log_p =
-      net->forward(features.to(net->parameters().front().device())).to(torch::kCPU).contiguous();
-  Places places{};
-  std::copy_n(log_p.const_data_ptr<float>(), kBarSteps, places.begin());
-  return moved(places, -first);
+  return moved(net->places(beat_features(window)), -first);
 }
 
 // ln of the sum of the places that are `beat` 16ths after a beat.

@@ -23,8 +23,8 @@ std::array<size_t, 3> relatives(size_t triad) {
 
 ChordPath chord_path(std::span<const float> probabilities, std::span<const int> held, const ChordPathOptions& options) {
   const size_t beats = held.size();
-  std::vector<Row> score(beats);
-  std::vector<std::array<int, kTriads>> from(beats);
+  dsp::Pooled<Row> score(beats);
+  dsp::Pooled<std::array<int, kTriads>> from(beats);
   for (size_t beat = 0; beat < beats; ++beat) {
     const auto p = probabilities.subspan(beat * kTriads, kTriads);
     Row evidence;

@@ -5,7 +5,8 @@
 // Source: Viterbi 1967; constants from a sweep on songs that were not trained on (flat around these).
 #include <cstdint>
 #include <span>
-#include <vector>
+
+#include "dsp/pool.h"
 
 namespace fastsag::model {
 
@@ -18,8 +19,8 @@ struct ChordPathOptions {
 };
 
 struct ChordPath {
-  std::vector<int> triads;        // one a beat, see steps.h
-  std::vector<float> confidence;  // its probability in that beat
+  dsp::Pooled<int> triads;        // one a beat, see steps.h
+  dsp::Pooled<float> confidence;  // its probability in that beat
 };
 
 // probabilities: [beats][24]. held: a triad a beat, -1 where it is free.

@@ -31,8 +31,8 @@ struct Partial {
 // Of the sound font's piano: fitted to its spectra, every third key from 28 to 88 (a third off at most).
 double inharmonicity(int key) { return 4.5e-5 * std::exp(0.081 * std::max(0, key - 36)); }
 
-std::vector<Partial> partials_within(std::span<const Note> notes, int64_t begin, int64_t end) {
-  std::vector<Partial> partials;
+dsp::Pooled<Partial> partials_within(std::span<const Note> notes, int64_t begin, int64_t end) {
+  dsp::Pooled<Partial> partials;
   for (const Note& note : notes) {
     if (note.channel != kPianoChannel && note.channel != kBassChannel) continue;
     if (note.pitch < kFirstKey || note.pitch >= kFirstKey + kKeys) continue;
@@ -55,7 +55,7 @@ size_t bin_of(const Partial& partial) { return static_cast<size_t>(std::lround(p
 // What a partial has in the frames in which it sounds.
 struct Course {
   int64_t first = 0;  // frame of the span
-  std::vector<float> values;
+  dsp::Pooled<float> values;
 
   float at(int64_t frame) const {
     return frame < first || frame >= first + std::ssize(values) ? 0 : values[static_cast<size_t>(frame - first)];
@@ -83,10 +83,10 @@ Course levels_of(const Partial& partial, int64_t first_middle, int64_t frames) {
 }
 
 // What a bin holds, shared among the partials about it by their levels' power.
-std::vector<Course> gains_of(std::span<const Partial> partials, std::span<const float> magnitude, int64_t first_frame) {
+dsp::Pooled<Course> gains_of(std::span<const Partial> partials, std::span<const float> magnitude, int64_t first_frame) {
   const int64_t frames = std::ssize(magnitude) / kBins;
-  std::vector<Course> courses;
-  std::vector<float> power(magnitude.size());
+  dsp::Pooled<Course> courses;
+  dsp::Pooled<float> power(magnitude.size());
   for (const Partial& partial : partials) {
     const Course& course = courses.emplace_back(levels_of(partial, first_frame * kHop + kHop / 2, frames));
     for (int64_t frame = course.first; frame < course.first + std::ssize(course.values); ++frame) {
@@ -164,13 +164,13 @@ class Tone {
 
 }  // namespace
 
-std::vector<float> partials_of(std::span<const Note> notes, std::span<const float> magnitude, int64_t first_frame) {
+dsp::Pooled<float> partials_of(std::span<const Note> notes, std::span<const float> magnitude, int64_t first_frame) {
   const int64_t frames = std::ssize(magnitude) / kBins;
   if (frames == 0) return {};
   const int64_t begin = first_frame * kHop - dsp::kMelPad, end = begin + (frames - 1) * kHop + kFft;
-  std::vector<float> wave(static_cast<size_t>(end - begin));
-  const std::vector<Partial> partials = partials_within(notes, begin, end);
-  const std::vector<Course> gains = gains_of(partials, magnitude, first_frame);
+  dsp::Pooled<float> wave(static_cast<size_t>(end - begin));
+  const dsp::Pooled<Partial> partials = partials_within(notes, begin, end);
+  const dsp::Pooled<Course> gains = gains_of(partials, magnitude, first_frame);
   for (size_t i = 0; i < partials.size(); ++i) {
     const Partial& partial = partials[i];
     if (std::ranges::all_of(gains[i].values, [](float g) { return g == 0; })) continue;

@@ -8,14 +8,14 @@
 // string", JASA 1964).
 #include <cstdint>
 #include <span>
-#include <vector>
 
+#include "dsp/pool.h"
 #include "model/plan.h"
 
 namespace fastsag::model {
 
 // magnitude: [frames][513] as dsp/phase.h has it. The samples that these frames cover, [256 first_frame - 384, ...).
 // Piano and bass sound; strings, of which there are many a key, and drums do not.
-std::vector<float> partials_of(std::span<const Note> notes, std::span<const float> magnitude, int64_t first_frame);
+dsp::Pooled<float> partials_of(std::span<const Note> notes, std::span<const float> magnitude, int64_t first_frame);
 
 }  // namespace fastsag::model

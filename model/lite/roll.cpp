@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "dsp/pool.h"
+
 namespace fastsag::model {
 namespace {
 
@@ -28,8 +30,8 @@ struct Strike {
   double power;
 };
 
-std::vector<Strike> strikes(std::span<const Note> notes) {
-  std::vector<Strike> out;
+dsp::Pooled<Strike> strikes(std::span<const Note> notes) {
+  dsp::Pooled<Strike> out;
   out.reserve(notes.size());
   for (const Note& note : notes) {
     const int key = note.pitch - kFirstKey;
@@ -53,7 +55,13 @@ std::span<const double> age_knots() { return kAgeKnots; }
 
 torch::Tensor note_roll(std::span<const Note> notes, int64_t first_frame, int64_t frames) {
   torch::Tensor roll = torch::zeros({frames, kRollWidth});
-  float* const data = roll.data_ptr<float>();
+  add_to_roll(notes, first_frame, {roll.data_ptr<float>(), static_cast<size_t>(roll.numel())});
+  return roll;
+}
+
+void add_to_roll(std::span<const Note> notes, int64_t first_frame, std::span<float> roll) {
+  float* const data = roll.data();
+  const int64_t frames = std::ssize(roll) / kRollWidth;
   const auto seconds = [&](int64_t frame) {
     return (static_cast<double>(first_frame + frame) * kFrameHop + kFrameHop / 2.0) / kSampleRate;
   };
@@ -75,7 +83,6 @@ torch::Tensor note_roll(std::span<const Note> notes, int64_t first_frame, int64_
                  {key + kAgeHats, kReleaseHats});
     }
   }
-  return roll;
 }
 
 }  // namespace fastsag::model

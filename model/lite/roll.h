@@ -22,6 +22,7 @@ std::span<const double> age_knots();
 
 // Frames [first_frame, first_frame + frames). Notes may be in any order and lie anywhere; keys off the piano are left
 // out. A key that is struck again forgets its earlier note.
+void add_to_roll(std::span<const Note> notes, int64_t first_frame, std::span<float> roll);  // of zeros
 torch::Tensor note_roll(std::span<const Note> notes, int64_t first_frame, int64_t frames);
 
 }  // namespace fastsag::model

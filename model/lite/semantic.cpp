@@ -70,8 +70,8 @@ const Chord* chart_at(const SemanticInput& in, const Grid& grid, int beat) {
 }
 
 // The same of all the window's beats; null also where the beat was played with a chord.
-std::vector<const Chord*> charted_beats(const SemanticInput& in, const Grid& grid) {
-  std::vector<const Chord*> charted(kWindowBeats, nullptr);
+dsp::Pooled<const Chord*> charted_beats(const SemanticInput& in, const Grid& grid) {
+  dsp::Pooled<const Chord*> charted(kWindowBeats, nullptr);
   for (int beat = 0; beat < kWindowBeats; ++beat) {
     const Chord* chord = chart_at(in, grid, beat);
     const bool played = grid.position((beat + 0.5) * kStepsPerBeat) < in.known_end;
@@ -81,8 +81,8 @@ std::vector<const Chord*> charted_beats(const SemanticInput& in, const Grid& gri
 }
 
 // Triads of the window's beats that were played before known_end or stand in a chart; -1 where they are free.
-std::vector<int> held_triads(const SemanticInput& in, const Grid& grid, std::span<const Chord* const> charted) {
-  std::vector<int> held(kWindowBeats, -1);
+dsp::Pooled<int> held_triads(const SemanticInput& in, const Grid& grid, std::span<const Chord* const> charted) {
+  dsp::Pooled<int> held(kWindowBeats, -1);
   for (int beat = 0; beat < kWindowBeats; ++beat) {
     const int64_t middle = grid.position((beat + 0.5) * kStepsPerBeat);
     const Chord* chord = middle < in.known_end ? chord_at(in.past, middle) : charted[static_cast<size_t>(beat)];
@@ -97,21 +97,16 @@ std::vector<int> held_triads(const SemanticInput& in, const Grid& grid, std::spa
 ChordPath chords_of(ChordNet& net, const StepWindow& window, std::span<const int> held, const Controls& controls,
                     const Grid& grid) {
   torch::InferenceMode inference;
-  const auto device = net->parameters().front().device();
-  ChordFeatures features = chord_features(window);
-  const auto pitches = torch::from_blob(features.pitches.data(), {1, kSongSteps, 12, kPitchFeatures}).to(device);
-  const auto scalars = torch::from_blob(features.scalars.data(), {1, kSongSteps, kStepScalars}).to(device);
+  const ChordFeatures features = chord_features(window);
   ChordPathOptions options;
   if (const auto key = locked_key(controls)) options.allowed = triads_of(*key);
   options.change *= Controls{}.temperature / controls.temperature;
-  std::vector<int64_t> beats;
+  dsp::Pooled<int64_t> beats;
   for (int beat = 0; beat < kWindowBeats; ++beat) beats.push_back(grid.position(beat * kStepsPerBeat));
-  const std::vector<float> dared = daring(controls, beats);
+  const dsp::Pooled<float> dared = daring(controls, beats);
   options.daring = dared;
-  const torch::Tensor p = torch::softmax(net->forward(pitches, scalars)[0].slice(0, kSongBeats - kWindowBeats), -1)
-                              .to(torch::kCPU)
-                              .contiguous();
-  return chord_path({p.data_ptr<float>(), static_cast<size_t>(p.numel())}, held, options);
+  const dsp::Pooled<float> p = net->probabilities(features.pitches, features.scalars);
+  return chord_path(std::span(p).last(kWindowBeats * kTriads), held, options);
 }
 
 // How surely what was heard of late is singing, which holds its notes: half its time and more is in long ones, and of
@@ -136,10 +131,10 @@ float singing(const SemanticInput& in) {
 
 // Where the accompaniment may strike: near what was sung (near held notes alone where that is not sure), not before and
 // not long after; not where a chart has no chord.
-std::vector<bool> awake_steps(const SemanticInput& in, const Grid& grid, std::span<const Chord* const> charted,
+dsp::Pooled<bool> awake_steps(const SemanticInput& in, const Grid& grid, std::span<const Chord* const> charted,
                               float sure) {
   const auto patience = static_cast<int64_t>(LiteSemantic::kRestAfterSeconds * kSampleRate);
-  std::vector<bool> awake(kWindowSteps, false);
+  dsp::Pooled<bool> awake(kWindowSteps, false);
   for (int step = 0; step < kWindowSteps; ++step) {
     const int64_t position = grid.position(step), soon = grid.position(step + 1);
     const Chord* chord = charted[static_cast<size_t>(step / kStepsPerBeat)];
@@ -153,8 +148,8 @@ std::vector<bool> awake_steps(const SemanticInput& in, const Grid& grid, std::sp
 }
 
 // The pitch that is sung in each step, 0 where none is.
-std::vector<int> sung_steps(const StepWindow& window) {
-  std::vector<int> sung(kWindowSteps, 0);
+dsp::Pooled<int> sung_steps(const StepWindow& window) {
+  dsp::Pooled<int> sung(kWindowSteps, 0);
   for (const StepNote& note : window.melody)
     for (int step = std::max(0, static_cast<int>(note.onset + 0.5));
          step < std::min<double>(note.release, kWindowSteps); ++step)
@@ -163,18 +158,18 @@ std::vector<int> sung_steps(const StepWindow& window) {
 }
 
 // What was played, as the generator would have written it, and the step that its sequence starts at.
-std::pair<std::vector<ScoreNote>, int> prefix_of(const StepWindow& window, int begin) {
-  std::vector<StepNote> played = window.past;
+std::pair<dsp::Pooled<ScoreNote>, int> prefix_of(const StepWindow& window, int begin) {
+  dsp::Pooled<StepNote> played = window.past;
   for (StepNote& note : played) {
     const double late = note.onset - (begin - 1);
     if (late > 0) note.onset -= late, note.release -= late;  // the step that begins is the generator's own
   }
-  std::vector<ScoreNote> score = quantise(played);
+  dsp::Pooled<ScoreNote> score = quantise(played);
   int next = begin;
   auto first = score.end();
   while (first != score.begin() && next - std::prev(first)->step <= kLongestRest) next = (--first)->step;
   score.erase(score.begin(), first);
-  return {score, next};
+  return {std::move(score), next};
 }
 
 // Krumhansl and Kessler's key profiles against what sounds: the chords and the tune.
@@ -231,7 +226,13 @@ LiteSemantic::LiteSemantic() {
   note_generator->eval();
 }
 
-Plan LiteSemantic::plan(const SemanticInput& asked) {
+Plan LiteSemantic::plan(const SemanticInput& input) {
+  Plan made;
+  plan(input, made);
+  return made;
+}
+
+void LiteSemantic::plan(const SemanticInput& asked, Plan& plan) {
   SemanticInput in = asked;
   in.pulse = counted(in.pulse, in.controls, {in.melody, in.past, in.known_end});
   const std::optional<Chord> locked = locked_key(in.controls);
@@ -239,8 +240,8 @@ Plan LiteSemantic::plan(const SemanticInput& asked) {
   const StepWindow window = window_of(in, grid);
   const auto charted = charted_beats(in, grid);
   ChordPath path = chords_of(chord_net, window, held_triads(in, grid, charted), in.controls, grid);
-  std::vector<StepChord> chords;
-  std::vector<uint16_t> allowed;
+  dsp::Pooled<StepChord> chords;
+  dsp::Pooled<uint16_t> allowed;
   for (int step = 0; step < kWindowSteps; ++step) {
     const auto beat = static_cast<size_t>(step / kStepsPerBeat);
     const Chord* chord = charted[beat];
@@ -249,11 +250,12 @@ Plan LiteSemantic::plan(const SemanticInput& asked) {
     if (locked) allowed.push_back(pitch_classes(*locked, chords.back()));
   }
 
-  Plan plan;
+  plan.notes.clear();
+  plan.chords.clear();
   plan.pulse = in.pulse;
   plan.key = locked ? locked : key_of(window, chords);
   const float sure = singing(in);
-  const std::vector<bool> awake = awake_steps(in, grid, charted, sure);
+  const dsp::Pooled<bool> awake = awake_steps(in, grid, charted, sure);
   const int known = grid.from(in.known_end);
   int begin = known, end = grid.from(in.write_end);
   while (begin < end && !awake[static_cast<size_t>(begin)]) ++begin;
@@ -269,7 +271,7 @@ Plan LiteSemantic::plan(const SemanticInput& asked) {
     const Style style{calm * std::max(sure * sure, kSparsest) * kUsualNotesPerStep * std::exp2(density),
                       kUsualVelocity + kLoudest * in.controls.loudness};
     const auto [prefix, prefix_begin] = prefix_of(window, begin);
-    std::vector<int64_t> positions;
+    dsp::Pooled<int64_t> positions;
     for (int step = 0; step < kWindowSteps; ++step) positions.push_back(grid.position(step) / 256);
     const auto written = note_generator->sample(
         note_conditions(window, chords, style), chords, prefix, prefix_begin, begin, end, positions,
@@ -302,7 +304,6 @@ Plan LiteSemantic::plan(const SemanticInput& asked) {
     else
       add_chord(plan.chords, {.from = grid.position(beat * kStepsPerBeat)});
   }
-  return plan;
 }
 
 }  // namespace fastsag::model

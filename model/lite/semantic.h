@@ -34,6 +34,8 @@ class LiteSemantic {
   // Past notes and chords that reach into the window as they were, new ones after them. Rests where nothing was sung
   // for kRestAfterSeconds.
   Plan plan(const SemanticInput& input);
+  // The same into a plan that has been used, for its memory; what was sung is not the semantic block's to tell.
+  void plan(const SemanticInput& input, Plan& plan);
 
   ChordNet chord_net;
   NoteGenerator note_generator;

@@ -83,9 +83,9 @@ uint32_t triads_of(const Chord& key) {
   return triads;
 }
 
-std::vector<float> daring(const Controls& controls, std::span<const int64_t> beats) {
+dsp::Pooled<float> daring(const Controls& controls, std::span<const int64_t> beats) {
   const float spread = kDaring * (controls.temperature - Controls{}.temperature);
-  std::vector<float> nats;
+  dsp::Pooled<float> nats;
   if (spread <= 0) return nats;
   for (const int64_t position : beats)
     for (uint64_t k = 0; k < kTriads; ++k) {

@@ -38,7 +38,7 @@ std::optional<Chord> locked_key(const Controls& controls);
 uint32_t triads_of(const Chord& key);
 // What adventurous harmony dares against the net's opinion, in nats [beat][triad]: another chance for every two seconds
 // and triad. Empty up to the usual temperature.
-std::vector<float> daring(const Controls& controls, std::span<const int64_t> beats);
+dsp::Pooled<float> daring(const Controls& controls, std::span<const int64_t> beats);
 // A bit for each pitch class of the scale (natural minor) and of the chord.
 uint16_t pitch_classes(const Chord& key, const StepChord& chord);
 

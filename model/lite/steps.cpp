@@ -16,8 +16,8 @@ double overlap(const StepNote& note, double begin, double end) {
 }
 
 // The part of the notes that lies in [begin, end), onsets that lie outside it marked by a negative velocity.
-std::vector<StepNote> cut(std::span<const StepNote> notes, double begin, double end, double earliest = 0) {
-  std::vector<StepNote> out;
+dsp::Pooled<StepNote> cut(std::span<const StepNote> notes, double begin, double end, double earliest = 0) {
+  dsp::Pooled<StepNote> out;
   begin = std::max(begin, earliest);
   end = std::min<double>(end, kWindowSteps);
   for (StepNote note : notes) {
@@ -43,7 +43,7 @@ std::optional<int> place_in_bar(const StepWindow& window, int step) {
 
 ChordFeatures chord_features(const StepWindow& window) {
   using Profile = std::array<float, 12>;
-  std::vector<Profile> sounding(kSongSteps), struck(kSongSteps);
+  dsp::Pooled<Profile> sounding(kSongSteps), struck(kSongSteps);
   Profile all{};
   float sum = 1;  // a bar's worth of nothing: a short line says little
   const auto row_of = [](int step) { return static_cast<size_t>(step - kSongBegin); };
@@ -86,12 +86,12 @@ StepChord triad(int index) {
   return {index / 2, index % 2 == 1 ? Quality::minor : Quality::major};
 }
 
-std::vector<float> beat_features(const StepWindow& window) {
-  std::vector<float> features(kWindowSteps * kBeatFeatures, 0.0f);
+dsp::Pooled<float> beat_features(const StepWindow& window) {
+  dsp::Pooled<float> features(kWindowSteps * kBeatFeatures, 0.0f);
   const auto at = [&](int step, int feature) -> float& {
     return features[static_cast<size_t>(step * kBeatFeatures + feature)];
   };
-  const std::vector<StepNote> notes = cut(window.melody, window.voice_begin, window.voice_end);
+  const dsp::Pooled<StepNote> notes = cut(window.melody, window.voice_begin, window.voice_end);
   const StepNote* before = nullptr;
   for (const StepNote& note : notes) {
     for (int step = std::max(0, onset_step(note)); step < std::min<double>(note.release, kWindowSteps); ++step)
@@ -112,7 +112,7 @@ std::vector<float> beat_features(const StepWindow& window) {
   return features;
 }
 
-std::vector<float> note_conditions(const StepWindow& window, std::span<const StepChord> chords, const Style& style) {
+dsp::Pooled<float> note_conditions(const StepWindow& window, std::span<const StepChord> chords, const Style& style) {
   const auto melody = cut(window.melody, window.voice_begin, window.voice_end);
   std::array<const StepNote*, kWindowSteps> sung{};
   std::array<double, kWindowSteps> most{};
@@ -126,7 +126,7 @@ std::vector<float> note_conditions(const StepWindow& window, std::span<const Ste
     if (const int step = onset_step(note); note.velocity >= 0 && step < kWindowSteps)
       struck[static_cast<size_t>(step)] = true;
   }
-  std::vector<float> out(static_cast<size_t>(kWindowSteps) * kNoteConditions);
+  dsp::Pooled<float> out(static_cast<size_t>(kWindowSteps) * kNoteConditions);
   const auto chord_at = [&](int step) {
     return step < static_cast<int>(chords.size()) ? chords[static_cast<size_t>(step)] : StepChord{};
   };
@@ -153,8 +153,9 @@ std::vector<float> note_conditions(const StepWindow& window, std::span<const Ste
 
 int velocity_of(int index) { return 34 + 12 * index; }
 
-std::vector<ScoreNote> quantise(std::span<const StepNote> notes) {
-  std::vector<ScoreNote> all;
+dsp::Pooled<ScoreNote> quantise(std::span<const StepNote> notes) {
+  const auto place = [](const ScoreNote& note) { return std::pair(note.step, note.pitch); };
+  dsp::Pooled<ScoreNote> all;
   for (const StepNote& note : notes) {
     const int step = static_cast<int>(std::floor(note.onset + 0.5));
     if (step < 0 || step >= kWindowSteps || note.pitch < kLowestPitch || note.pitch > kHighestPitch) continue;
@@ -162,12 +163,12 @@ std::vector<ScoreNote> quantise(std::span<const StepNote> notes) {
     const auto nearest =
         std::ranges::min_element(kLengths, {}, [&](double l) { return std::abs(std::log(l / std::max(length, 0.1))); });
     const auto velocity = std::clamp(static_cast<int>(std::lround((note.velocity - 34) / 12.0)), 0, kVelocities - 1);
-    all.push_back({step, note.pitch, static_cast<int>(nearest - kLengths.begin()), velocity});
+    const ScoreNote written{step, note.pitch, static_cast<int>(nearest - kLengths.begin()), velocity};
+    all.insert(std::ranges::upper_bound(all, place(written), {}, place), written);
   }
-  std::ranges::stable_sort(all, {}, [](const ScoreNote& n) { return std::pair(n.step, n.pitch); });
-  std::vector<ScoreNote> out;
+  dsp::Pooled<ScoreNote> out;
   for (size_t begin = 0, end; begin < all.size(); begin = end) {
-    std::vector<ScoreNote> step;
+    dsp::Pooled<ScoreNote> step;
     for (end = begin; end < all.size() && all[end].step == all[begin].step; ++end)
       if (step.empty() || step.back().pitch != all[end].pitch) step.push_back(all[end]);
     if (const auto extra = static_cast<long>(step.size()) - kNotesPerStep; extra > 0)

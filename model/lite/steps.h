@@ -7,8 +7,8 @@
 #include <array>
 #include <cstdint>
 #include <span>
-#include <vector>
 
+#include "dsp/pool.h"
 #include "model/plan.h"
 
 namespace fastsag::model {
@@ -30,8 +30,8 @@ struct StepNote {
 
 struct StepWindow {
   // As heard, ascending; what lies outside the voice span is not looked at. It may go back to kSongBegin.
-  std::vector<StepNote> melody;
-  std::vector<StepNote> past;             // accompaniment as played, which the note generator goes on from
+  dsp::Pooled<StepNote> melody;
+  dsp::Pooled<StepNote> past;             // accompaniment as played, which the note generator goes on from
   double voice_begin = 0, voice_end = 0;  // where the voice is known, be it silent
   int bar_beats = 0;                      // beats a bar, 0 = not known
   int first_beat = 0;                     // place of the window's first beat in its bar
@@ -43,7 +43,7 @@ struct StepWindow {
 inline constexpr int kPitchFeatures = 4;
 inline constexpr int kStepScalars = 6;
 struct ChordFeatures {
-  std::vector<float> pitches, scalars;
+  dsp::Pooled<float> pitches, scalars;
 };
 ChordFeatures chord_features(const StepWindow& window);
 
@@ -65,12 +65,12 @@ struct Style {
 // the same pitch again, sounding, the voice is known, steps / 2 that the onset is late.
 inline constexpr int kBeatFeatures = 7, kBeatKnown = 5;
 inline constexpr int kBarSteps = 16;  // of four beats
-std::vector<float> beat_features(const StepWindow& window);
+dsp::Pooled<float> beat_features(const StepWindow& window);
 
 // What the note generator reads of each step beside the notes: chord, the next beat's chord, melody against the chord,
 // place in the bar, style.
 inline constexpr int kNoteConditions = 70;
-std::vector<float> note_conditions(const StepWindow& window, std::span<const StepChord> chords, const Style& style);
+dsp::Pooled<float> note_conditions(const StepWindow& window, std::span<const StepChord> chords, const Style& style);
 
 // A note as the generator writes it: on a step, of one of 11 lengths and 8 velocities.
 inline constexpr std::array kLengths = {0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0, 16.0};
@@ -87,6 +87,6 @@ struct ScoreNote {
 int velocity_of(int index);
 // Ascending by step, then pitch; a pitch once a step; kNotesPerStep at most (the lowest and the highest stay); those
 // that fall outside [0, kWindowSteps) or the piano are left out.
-std::vector<ScoreNote> quantise(std::span<const StepNote> notes);
+dsp::Pooled<ScoreNote> quantise(std::span<const StepNote> notes);
 
 }  // namespace fastsag::model

@@ -20,8 +20,17 @@ static_assert(kPhaseContext + MagnitudeNetImpl::kReach <= LiteVocoder::kContext)
 
 std::vector<float> LiteVocoder::synthesize(const torch::Tensor& mel, int64_t first_frame, int64_t begin, int64_t end,
                                            const dsp::Past& played, std::span<const Note> notes) const {
-  const int64_t mel_end = first_frame + mel.size(0);
-  if (end <= begin) return {};
+  const torch::Tensor seen = mel.to(torch::kCPU, torch::kFloat).contiguous();
+  std::vector<float> samples(static_cast<size_t>(std::max<int64_t>(0, end - begin)));
+  synthesize({seen.const_data_ptr<float>(), static_cast<size_t>(seen.numel())}, first_frame, begin, played, notes,
+             samples);
+  return samples;
+}
+
+void LiteVocoder::synthesize(std::span<const float> mel, int64_t first_frame, int64_t begin, const dsp::Past& played,
+                             std::span<const Note> notes, std::span<float> samples) const {
+  const int64_t mel_end = first_frame + std::ssize(mel) / dsp::kMelBands, end = begin + std::ssize(samples);
+  if (samples.empty()) return;
   if (begin < first_frame * kHop || end > mel_end * kHop)
     throw Error("the vocoder was asked for samples " + std::to_string(begin) + " to " + std::to_string(end) +
                 " of a mel that covers " + std::to_string(first_frame * kHop) + " to " +
@@ -33,15 +42,14 @@ std::vector<float> LiteVocoder::synthesize(const torch::Tensor& mel, int64_t fir
 
   thread_local Workspace workspace;
   workspace.reset();
-  const torch::Tensor seen =
-      mel.slice(0, net_first - first_frame, net_end - first_frame).to(torch::kCPU, torch::kFloat).contiguous();
+  const auto seen = mel.subspan(static_cast<size_t>((net_first - first_frame) * dsp::kMelBands),
+                                static_cast<size_t>((net_end - net_first) * dsp::kMelBands));
   const std::span<const float> values =
-      net_->magnitudes(workspace, {seen.const_data_ptr<float>(), static_cast<size_t>(seen.numel())},
-                       phase_first - net_first, phase_end - phase_first);
-  const std::vector<float> guide = notes.empty() ? std::vector<float>() : partials_of(notes, values, phase_first);
-  const std::vector<float> samples = dsp::synthesize(values, phase_first, played, phase_, guide);
-  const auto from = samples.begin() + (begin - phase_first * kHop);
-  return {from, from + (end - begin)};
+      net_->magnitudes(workspace, seen, phase_first - net_first, phase_end - phase_first);
+  const dsp::Pooled<float> guide = notes.empty() ? dsp::Pooled<float>() : partials_of(notes, values, phase_first);
+  dsp::Pooled<float> whole(static_cast<size_t>((phase_end - phase_first) * kHop));
+  dsp::synthesize(values, phase_first, played, phase_, guide, whole);
+  std::copy_n(whole.begin() + (begin - phase_first * kHop), samples.size(), samples.begin());
 }
 
 }  // namespace fastsag::model

@@ -26,6 +26,9 @@ class LiteVocoder {
   // known.
   std::vector<float> synthesize(const torch::Tensor& mel, int64_t first_frame, int64_t begin, int64_t end,
                                 const dsp::Past& played = {}, std::span<const Note> notes = {}) const;
+  // The same of a mel [frames][100] into `samples`, end - begin of them.
+  void synthesize(std::span<const float> mel, int64_t first_frame, int64_t begin, const dsp::Past& played,
+                  std::span<const Note> notes, std::span<float> samples) const;
 
  private:
   mutable MagnitudeNet net_;  // forward() of a torch module is not const

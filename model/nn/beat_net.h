@@ -6,8 +6,11 @@
 // k-th 16th of a bar. Threads: forward() of one instance from one thread at a time.
 #include <torch/torch.h>
 
+#include <array>
 #include <memory>
+#include <span>
 
+#include "model/lite/steps.h"
 #include "model/nn/temporal.h"
 
 namespace fastsag::model {
@@ -16,14 +19,15 @@ class BeatNetImpl : public torch::nn::Module {
  public:
   BeatNetImpl();
   torch::Tensor forward(const torch::Tensor& features);
-  // For inference on the CPU: takes the weights as they are now; forward() without gradients goes by packed ones.
+  // The same of one window, [steps][kBeatFeatures].
+  std::array<float, kBarSteps> places(std::span<const float> features);
+  // For inference on the CPU: takes the weights as they are now, and places() goes by packed ones.
   void prepare(Precision precision);
 
  private:
   torch::nn::Linear enter_;
   torch::nn::ModuleList blocks_;
   torch::nn::Linear leave_;
-  torch::Tensor places(const torch::Tensor& features);  // of each step, [batch][steps][kBarSteps]
   struct Fast;
   std::shared_ptr<const Fast> fast_;
 };

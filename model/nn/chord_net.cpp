@@ -1,5 +1,6 @@
 #include "model/nn/chord_net.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "model/lite/steps.h"
@@ -97,14 +98,34 @@ ChordNetImpl::ChordNetImpl(const ChordNetOptions& options) : options_(options) {
 void ChordNetImpl::prepare(Precision precision) { fast_ = std::make_shared<const ChordNetFast>(*this, precision); }
 
 Tensor ChordNetImpl::forward(const Tensor& pitches, const Tensor& scalars) {
-  if (fast_ && !torch::GradMode::is_enabled() && pitches.size(0) == 1 && pitches.size(1) == kSongSteps)
-    return (*fast_)(pitches, scalars);
   const auto batch = pitches.size(0), steps = pitches.size(1), c = options_.channels;
   Tensor x = enter_->forward(pitches.reshape({batch, steps, 12 * kPitchFeatures}));
   x = within_->forward(x + scalars_->forward(scalars).repeat({1, 1, 12}));
   x = gather_->forward(x.view({batch, steps / kStepsPerBeat, kStepsPerBeat, 12, c}).transpose(2, 3).flatten(2));
   for (const auto& block : *blocks_) x = block->as<ChordBlock>()->forward(x);
   return leave_->forward(layer_norm(x)).to(torch::kFloat);
+}
+
+dsp::Pooled<float> ChordNetImpl::probabilities(std::span<const float> pitches, std::span<const float> scalars) {
+  dsp::Pooled<float> p(kSongBeats * kTriads);
+  const torch::InferenceMode inference;
+  if (fast_) {
+    thread_local Tensor logits = torch::empty({kSongBeats, kTriads}), made = torch::empty_like(logits);
+    (*fast_)(pitches, scalars, {logits.data_ptr<float>(), p.size()});
+    at::_softmax_out(made, logits, -1, false);
+    std::copy_n(made.const_data_ptr<float>(), p.size(), p.begin());
+    return p;
+  }
+  const auto seen = [this](std::span<const float> x, torch::IntArrayRef shape) {
+    return torch::from_blob(const_cast<float*>(x.data()), shape).to(scalars_->weight.device());
+  };
+  const Tensor made =
+      torch::softmax(
+          forward(seen(pitches, {1, kSongSteps, 12, kPitchFeatures}), seen(scalars, {1, kSongSteps, kStepScalars})), -1)
+          .to(torch::kCPU)
+          .contiguous();
+  std::copy_n(made.const_data_ptr<float>(), p.size(), p.begin());
+  return p;
 }
 
 }  // namespace fastsag::model

@@ -11,6 +11,7 @@
 #include <memory>
 #include <vector>
 
+#include "dsp/pool.h"
 #include "model/nn/dense.h"
 
 namespace fastsag::model {
@@ -76,8 +77,10 @@ class ChordNetImpl : public torch::nn::Module {
  public:
   explicit ChordNetImpl(const ChordNetOptions& options = {});
   torch::Tensor forward(const torch::Tensor& pitches, const torch::Tensor& scalars);
-  // For inference on the CPU: takes the weights as they are now; forward() of one song without gradients goes by packed
-  // ones (chord_net_fast.h).
+  // Of one song of kSongSteps, [kSongBeats][kTriads].
+  dsp::Pooled<float> probabilities(std::span<const float> pitches, std::span<const float> scalars);
+  // For inference on the CPU: takes the weights as they are now, and probabilities() goes by packed ones
+  // (chord_net_fast.h).
   void prepare(Precision precision);
 
  private:

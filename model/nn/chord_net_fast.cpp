@@ -99,23 +99,18 @@ ChordNetFast::ChordNetFast(const ChordNetImpl& net, Precision precision)
   for (const auto& block : *net.blocks_) blocks_.emplace_back(*block->as<ChordBlock>(), precision);
 }
 
-Tensor ChordNetFast::operator()(const Tensor& pitches, const Tensor& scalars) const {
+void ChordNetFast::operator()(std::span<const float> pitches, std::span<const float> scalars,
+                              std::span<float> logits) const {
   thread_local Workspace workspace;
   workspace.reset();
-  const auto values = [](const Tensor& x) {
-    return std::span(x.const_data_ptr<float>(), static_cast<size_t>(x.numel()));
-  };
-  const Tensor in = pitches.contiguous(), beside = scalars.contiguous();
   const auto steps = workspace.floats(kSongSteps * width_), beats = workspace.floats(kSongBeats * width_);
-  enter_(workspace, values(in), steps);
-  scalars_(workspace, values(beside), steps, Then::add);
+  enter_(workspace, pitches, steps);
+  scalars_(workspace, scalars, steps, Then::add);
   within_(workspace, steps);
   gather_(workspace, steps, beats);
   for (const Block& block : blocks_) block(workspace, beats);
   normalise(beats, beats, width_);
-  Tensor out = torch::empty({1, kSongBeats, leave_.outputs()});
-  leave_(workspace, beats, {out.data_ptr<float>(), static_cast<size_t>(out.numel())});
-  return out;
+  leave_(workspace, beats, logits);
 }
 
 }  // namespace fastsag::model

@@ -13,7 +13,7 @@ namespace fastsag::model {
 class ChordNetFast {
  public:
   ChordNetFast(const ChordNetImpl& net, Precision precision);
-  torch::Tensor operator()(const torch::Tensor& pitches, const torch::Tensor& scalars) const;
+  void operator()(std::span<const float> pitches, std::span<const float> scalars, std::span<float> logits) const;
 
  private:
   // x + a gated convolution of it; gates lie apart: [2][12][channels].

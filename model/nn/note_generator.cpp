@@ -60,9 +60,9 @@ int root_at(std::span<const StepChord> chords, int step) { return chords[static_
 
 }  // namespace
 
-std::vector<NoteToken> note_sequence(std::span<const ScoreNote> score, std::span<const StepChord> chords, int begin,
+dsp::Pooled<NoteToken> note_sequence(std::span<const ScoreNote> score, std::span<const StepChord> chords, int begin,
                                      int end) {
-  std::vector<NoteToken> tokens;
+  dsp::Pooled<NoteToken> tokens;
   auto note = std::ranges::lower_bound(score, begin, {}, &ScoreNote::step);
   for (int step = begin; step < end; ++step) {
     tokens.push_back({step, kEndOfStep});
@@ -237,7 +237,7 @@ void NoteGeneratorImpl::prepare(Precision precision) {
   packed_ = std::make_shared<PackedNotes>(weights, precision);
 }
 
-std::vector<ScoreNote> NoteGeneratorImpl::sample(std::span<const float> conditions, std::span<const StepChord> chords,
+dsp::Pooled<ScoreNote> NoteGeneratorImpl::sample(std::span<const float> conditions, std::span<const StepChord> chords,
                                                  std::span<const ScoreNote> prefix, int prefix_begin, int begin,
                                                  int end, std::span<const int64_t> positions,
                                                  const SamplingOptions& options, std::span<const int> sung,
@@ -248,7 +248,7 @@ std::vector<ScoreNote> NoteGeneratorImpl::sample(std::span<const float> conditio
   if (packed_) packed = packed_->lend();
   NoteReader& reader = packed ? *packed : plain.emplace(*this);
   reader.begin(conditions, std::ssize(prefix) + (begin - prefix_begin) + (end - begin) * (kNotesPerStep + 1));
-  std::vector<ScoreNote> out;
+  dsp::Pooled<ScoreNote> out;
   for (int step = begin; step < end; ++step) {
     const int root = root_at(chords, step);
     const auto first = step == begin ? prefix_begin : step;

@@ -32,7 +32,7 @@ struct NoteTokens {
   torch::Tensor step, interval, pitch, length, velocity;  // int64 [batch, tokens]
 };
 // The tokens of a score from step begin up to, not including, end.
-std::vector<NoteToken> note_sequence(std::span<const ScoreNote> score, std::span<const StepChord> chords, int begin,
+dsp::Pooled<NoteToken> note_sequence(std::span<const ScoreNote> score, std::span<const StepChord> chords, int begin,
                                      int end);
 NoteTokens tensors_of(std::span<const NoteToken> tokens);
 NoteTokens note_tokens(std::span<const ScoreNote> score, std::span<const StepChord> chords, int begin, int end);
@@ -82,7 +82,7 @@ class NoteGeneratorImpl : public torch::nn::Module {
   // [begin, end). positions[k] is what chance is keyed with for step k. sung[k], where given, is the pitch that is sung
   // in step k or 0: a note that would double it soon is made less likely, for a piano that plays the tune covers it.
   // allowed[k], where given, has a bit for each pitch class that step k may have.
-  std::vector<ScoreNote> sample(std::span<const float> conditions, std::span<const StepChord> chords,
+  dsp::Pooled<ScoreNote> sample(std::span<const float> conditions, std::span<const StepChord> chords,
                                 std::span<const ScoreNote> prefix, int prefix_begin, int begin, int end,
                                 std::span<const int64_t> positions, const SamplingOptions& options,
                                 std::span<const int> sung = {}, std::span<const uint16_t> allowed = {});

@@ -10,7 +10,8 @@
 namespace fastsag::model {
 namespace {
 
-constexpr int64_t kReach = 2;  // of convolutions over five steps
+constexpr int64_t kReach = 2;                                        // of convolutions over five steps
+constexpr int64_t kMostTokens = kWindowSteps * (kNotesPerStep + 1);  // of a window
 
 }  // namespace
 
@@ -60,6 +61,9 @@ class PackedNotes::Reader final : public NoteReader {
   explicit Reader(const Weights& weights)
       : w_(weights), width_(weights.width), part_(weights.part), memory_(weights.layers.size()) {
     state_.resize(static_cast<size_t>(width_));
+    // Reads the most that there can be, so that no window has to make room.
+    begin(std::vector<float>(kWindowSteps * kNoteConditions), kMostTokens);
+    read(std::vector<NoteToken>(kMostTokens));
     logits_.resize(
         static_cast<size_t>(std::max({w_.to_interval.outputs(), w_.to_length.outputs(), w_.to_velocity.outputs()})));
   }
@@ -84,6 +88,20 @@ class PackedNotes::Reader final : public NoteReader {
   }
 
   void read(std::span<const NoteToken> tokens) override {
+    for (; std::ssize(tokens) > kAtOnce; tokens = tokens.subspan(kAtOnce)) read_part(tokens.first(kAtOnce));
+    read_part(tokens);
+  }
+
+  std::span<float> intervals() override { return said(w_.to_interval, state_); }
+  std::span<float> lengths(int interval) override { return said(w_.to_length, of_note(interval)); }
+  std::span<float> velocities(int interval) override { return said(w_.to_velocity, of_note(interval)); }
+
+ private:
+  // Of a long past so many at a time, whose numbers stay in the cache; of whole tiles, so that they are the same
+  // numbers.
+  static constexpr int64_t kAtOnce = 16 * kQueryTile;
+
+  void read_part(std::span<const NoteToken> tokens) {
     workspace_.reset();
     const int64_t count = std::ssize(tokens), before = std::ssize(steps_);
     const auto x = workspace_.floats(count * width_);
@@ -93,11 +111,6 @@ class PackedNotes::Reader final : public NoteReader {
     w_.norm(x.last(static_cast<size_t>(width_)), state_);
   }
 
-  std::span<float> intervals() override { return said(w_.to_interval, state_); }
-  std::span<float> lengths(int interval) override { return said(w_.to_length, of_note(interval)); }
-  std::span<float> velocities(int interval) override { return said(w_.to_velocity, of_note(interval)); }
-
- private:
   struct Memory {
     std::vector<float> keys, values;  // [width][room], [room][width]
   };

@@ -128,17 +128,17 @@ void NoteRendererImpl::Fast::operator()(Workspace& workspace, const float* roll,
   to_mel(workspace, x, mel, Then::add);
 }
 
-torch::Tensor NoteRendererImpl::mu(const torch::Tensor& roll) {
-  if (!fast_) return forward(roll).mu;
-  thread_local Workspace workspace;
-  torch::Tensor mel = torch::empty({roll.size(0), roll.size(1), kMelBands});
-  const int64_t size = roll.size(1) * kMelBands;
-  for (int64_t b = 0; b < roll.size(0); ++b) {
+void NoteRendererImpl::mu(std::span<const float> roll, std::span<float> mel) {
+  if (fast_) {
+    thread_local Workspace workspace;
     workspace.reset();
-    (*fast_)(workspace, roll.const_data_ptr<float>() + b * roll.size(1) * kRollWidth,
-             {mel.data_ptr<float>() + b * size, static_cast<size_t>(size)});
+    return (*fast_)(workspace, roll.data(), mel);
   }
-  return mel;
+  const torch::InferenceMode inference;
+  const torch::Tensor seen =
+      torch::from_blob(const_cast<float*>(roll.data()), {1, std::ssize(mel) / kMelBands, kRollWidth});
+  const torch::Tensor made = forward(seen.to(templates_.device())).mu.to(torch::kCPU).contiguous();
+  std::copy_n(made.const_data_ptr<float>(), mel.size(), mel.begin());
 }
 
 torch::Tensor mix_mels(const std::vector<torch::Tensor>& mels, const std::vector<double>& level_db) {

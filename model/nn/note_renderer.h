@@ -30,7 +30,7 @@ class NoteRendererImpl : public torch::nn::Module {
   // For inference on the CPU: takes the weights as they are now, and mu of a prepared one comes by packed weights and
   // the roll's few features that are not zero.
   void prepare(Precision precision);
-  torch::Tensor mu(const torch::Tensor& roll);
+  void mu(std::span<const float> roll, std::span<float> mel);  // of one window
 
  private:
   // ln power of each roll feature in each band, and of the background, both divided by kTemplateGain: Adam then moves

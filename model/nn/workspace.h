@@ -4,6 +4,7 @@
 //
 // Threads: one thread an object. Spans are good until the next reset().
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -22,10 +23,10 @@ class Workspace {
   std::span<uint16_t> halves(int64_t count) {
     return {reinterpret_cast<uint16_t*>(take(static_cast<size_t>(count + 1) / 2)), static_cast<size_t>(count)};
   }
-  // Pieces that were needed are one piece from now on.
+  // Pieces that were needed are one piece from now on, which has room for a little more.
   void reset() {
     if (pieces_.size() > 1) {
-      const size_t size = filled_ + used_;
+      const size_t size = std::bit_ceil(filled_ + used_);
       pieces_.clear();
       add(size);
     }

@@ -22,9 +22,9 @@ torch::Device device_of(const torch::nn::Module& module) { return module.paramet
 
 // [rows of one size] -> [rows, shape...]
 template <typename Value>
-Tensor stacked(const std::vector<std::vector<Value>>& rows, std::vector<int64_t> shape) {
+Tensor stacked(const std::vector<dsp::Pooled<Value>>& rows, std::vector<int64_t> shape) {
   std::vector<Tensor> out;
-  for (const auto& values : rows) out.push_back(torch::tensor(values).view(shape));
+  for (const auto& values : rows) out.push_back(torch::tensor(torch::ArrayRef<Value>(values)).view(shape));
   return torch::stack(out);
 }
 
@@ -33,7 +33,7 @@ struct BeatBatch {
 };
 
 BeatBatch beat_batch(const std::vector<BeatWindow>& windows, torch::Device device) {
-  std::vector<std::vector<float>> features;
+  std::vector<dsp::Pooled<float>> features;
   std::vector<int64_t> places;
   for (const BeatWindow& window : windows) {
     features.push_back(beat_features(window.heard));
@@ -50,8 +50,8 @@ struct ChordBatch {
 // from: the first step of a window whose chord is to be told.
 template <typename From>
 ChordBatch chord_batch(const std::vector<TrainingWindow>& windows, torch::Device device, From from) {
-  std::vector<std::vector<float>> pitches, scalars;
-  std::vector<std::vector<int64_t>> targets;
+  std::vector<dsp::Pooled<float>> pitches, scalars;
+  std::vector<dsp::Pooled<int64_t>> targets;
   for (const TrainingWindow& window : windows) {
     ChordFeatures features = chord_features(window.heard);
     pitches.push_back(std::move(features.pitches));
@@ -80,7 +80,7 @@ struct NoteBatch {
 
 NoteBatch note_batch(const std::vector<TrainingWindow>& windows, const std::vector<Style>& styles,
                      torch::Device device) {
-  std::vector<std::vector<float>> conditions;
+  std::vector<dsp::Pooled<float>> conditions;
   std::vector<NoteTokens> tokens;
   int64_t longest = 0;
   for (size_t i = 0; i < windows.size(); ++i) {
@@ -122,7 +122,7 @@ NoteLosses note_losses(NoteGenerator& net, const NoteBatch& batch) {
           cross_entropy(logits.velocity, batch.velocity), logits.interval};
 }
 
-Style style_of(const std::vector<ScoreNote>& score) {
+Style style_of(std::span<const ScoreNote> score) {
   float sum = 0;
   for (const ScoreNote& note : score) sum += static_cast<float>(velocity_of(note.velocity));
   const auto count = static_cast<float>(score.size());

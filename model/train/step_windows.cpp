@@ -210,7 +210,7 @@ TrainingWindow window_at(const Song& song, int first, int steps_per_beat, Hearin
     return (map.beat_at(seconds) - start) * steps_per_beat + spoiling.grid_shift;
   };
   const auto on_grid = [&](const std::vector<SongNote>& notes, int shift, double from) {
-    std::vector<StepNote> out;
+    dsp::Pooled<StepNote> out;
     for (const SongNote& note : notes)
       if (note.onset + note.duration > from - 0.2 && note.onset < end + 0.2)
         out.push_back({step_at(note.onset), step_at(note.onset + note.duration), note.pitch + shift, note.velocity});

@@ -53,7 +53,7 @@ struct TrainingWindow {
   StepWindow heard;
   std::vector<StepChord> chords;  // annotated, one a step
   std::vector<StepChord> song;    // annotated, one a beat of all that the chord net looks back on
-  std::vector<ScoreNote> score;   // the true accompaniment
+  dsp::Pooled<ScoreNote> score;   // the true accompaniment
   int unknown_from = 0;           // first step whose chord is to be guessed
 };
 

@@ -2,12 +2,19 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <map>
 #include <random>
+#include <sstream>
+#include <string>
 #include <thread>
 #include <utility>
 
+#include "daemon/niceness.h"
 #include "dsp/error.h"
 #include "tests/support/fake_accompanist.h"
 #include "tests/support/fake_clock.h"
@@ -500,6 +507,55 @@ TEST(Engine, HealthKnowsWhetherTheEngineRuns) {
   EXPECT_TRUE(engine.healthy().ok);
   clock.advance(11s);
   EXPECT_FALSE(engine.healthy().ok) << "a step that does not come back";
+}
+
+// Of each thread of this process, as the system tells it (proc(5): the 19th field, counted from the name's end).
+std::map<pid_t, int> niceness_of_threads() {
+  std::map<pid_t, int> found;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::ifstream file(task.path() / "stat");
+    std::string line, field;
+    std::getline(file, line);
+    std::istringstream fields(line.substr(line.rfind(')') + 1));
+    for (int i = 3; i <= 19; ++i) fields >> field;
+    found[std::stoi(task.path().filename())] = std::stoi(field);
+  }
+  return found;
+}
+
+// As OpenMP's workers are started: by the thread that makes the first window.
+TEST(Engine, WindowsAreMadeBelowEveryOtherThread) {
+  FakeClock clock;
+  FakeAccompanist accompanist(Sound::tone, &clock);
+  Engine engine(accompanist, clock);
+  engine.prepare();
+  std::jthread worker;
+  std::atomic<pid_t> generating{0}, working{0};
+  std::atomic<bool> done{false};
+  accompanist.on_generate = [&] {
+    if (generating != 0) return;
+    worker = std::jthread([&] {
+      working = gettid();
+      while (!done) std::this_thread::sleep_for(1ms);
+    });
+    generating = gettid();
+  };
+  const auto room = engine.open_room("a");
+  const int own = niceness_of_threads().at(gettid());
+  std::jthread generation([&](std::stop_token stop) { engine.run(stop); });
+  for (int i = 0; generating == 0 && i < 1000; ++i) {
+    room->voice().push(hum(i * kBlock, kBlock));
+    clock.wait_for_sleepers(1);
+    clock.advance(20ms);
+  }
+  while (generating != 0 && working == 0) std::this_thread::yield();
+  const auto all = niceness_of_threads();
+  done = true;
+  generation.request_stop();
+  clock.release();
+  ASSERT_NE(generating, 0);
+  for (const auto& [thread, niceness] : all)
+    EXPECT_EQ(niceness, own + (thread == generating || thread == working ? kGenerationNiceness : 0)) << thread;
 }
 
 // The real threads, on a clock that only the test moves: a singer, a listener and a person at the knobs around run().

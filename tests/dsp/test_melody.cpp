@@ -14,7 +14,7 @@ namespace {
 using test::Singing;
 using test::SungNote;
 
-std::vector<MelodyNote> heard(std::span<const SungNote> notes, const Singing& how = {}) {
+Pooled<MelodyNote> heard(std::span<const SungNote> notes, const Singing& how = {}) {
   const double seconds = notes.back().onset + notes.back().duration + 0.2;
   return segment_melody(track_f0(test::sung(notes, seconds, how)), 0);
 }

@@ -35,8 +35,8 @@ TEST(ChordPath, NoOtherPathIsBetter) {
     Chance chance({seed});
     const ChordPathOptions options{.evidence = 1, .relative = 0, .change = static_cast<float>(chance.uniform(0, 6))};
     const auto p = random_p(3, chance);
-    const auto found = chord_path(p, std::vector<int>(3, -1), options).triads;
-    const float best = score(p, found, options);
+    const auto path = chord_path(p, std::vector<int>(3, -1), options).triads;
+    const float best = score(p, {path.begin(), path.end()}, options);
     for (int a = 0; a < kTriads; ++a)  // all 24^3 of them
       for (int b = 0; b < kTriads; ++b)
         for (int c = 0; c < kTriads; ++c) ASSERT_LE(score(p, {a, b, c}, options), best + 1e-4f);

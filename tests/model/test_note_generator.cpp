@@ -13,7 +13,7 @@ namespace {
 
 struct Setting {
   std::vector<StepChord> chords;
-  std::vector<float> conditions;
+  dsp::Pooled<float> conditions;
   std::vector<int64_t> positions;
 };
 
@@ -39,7 +39,7 @@ NoteGenerator untrained() {
   return net;
 }
 
-using Notes = std::vector<ScoreNote>;
+using Notes = dsp::Pooled<ScoreNote>;
 
 TEST(NoteGenerator, StepsAreWrittenFromLowToHighOnThePiano) {
   auto net = untrained();
@@ -89,7 +89,7 @@ TEST(NoteGenerator, NoTokenSeesWhatComesAfterIt) {
   auto net = untrained();
   const Setting s = setting();
   const Notes notes = net->sample(s.conditions, s.chords, {}, 0, 0, 32, s.positions, {});
-  const auto conditions = torch::tensor(s.conditions).view({1, kWindowSteps, kNoteConditions});
+  const auto conditions = torch::tensor(torch::ArrayRef<float>(s.conditions)).view({1, kWindowSteps, kNoteConditions});
   NoteTokens tokens = note_tokens(notes, s.chords, 0, 32);
   const auto count = tokens.step.size(1);
   const auto chosen = torch::zeros({1, count}, torch::kLong);

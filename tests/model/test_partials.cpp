@@ -23,7 +23,7 @@ Note key(int pitch, int64_t onset, int64_t release, int channel = kPianoChannel)
 std::vector<float> flat() { return std::vector<float>(kFrames * dsp::kMelBins, kMagnitude); }
 
 // Amplitude of a tone in a second of the wave from `from` (absolute) on.
-double amplitude(const std::vector<float>& wave, double hz, int64_t from) {
+double amplitude(std::span<const float> wave, double hz, int64_t from) {
   std::complex<double> sum = 0;
   for (int64_t n = 0; n < kSampleRate; ++n) {
     const double turn = 2 * std::numbers::pi * static_cast<double>(n) / kSampleRate;

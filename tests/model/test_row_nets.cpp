@@ -20,6 +20,9 @@ using torch::Tensor;
 // Of floats only the order of sums differs; bfloat16 has 8 bits for each factor.
 constexpr double kSingleDb = 90, kHalfDb = 30;
 
+std::span<const float> span_of(const Tensor& x) { return {x.const_data_ptr<float>(), static_cast<size_t>(x.numel())}; }
+Tensor tensor_of(std::span<const float> x) { return torch::tensor(torch::ArrayRef<float>(x.data(), x.size())); }
+
 double snr_db(const Tensor& truth, const Tensor& made) {
   const auto power = [](const Tensor& x) { return x.to(torch::kDouble).square().sum().item<double>(); };
   return 10 * std::log10(power(truth) / (power(made - truth) + 1e-30));
@@ -50,12 +53,14 @@ void expect_same(Net net, const std::function<Tensor(Net&)>& run) {
 TEST(RowNets, ChordNet) {
   const Tensor pitches = torch::rand({1, kSongSteps, 12, kPitchFeatures}),
                scalars = torch::rand({1, kSongSteps, kStepScalars});
-  expect_same<ChordNet>(stirred(ChordNet()), [&](ChordNet& net) { return net(pitches, scalars); });
+  expect_same<ChordNet>(stirred(ChordNet()), [&](ChordNet& net) {
+    return tensor_of(net->probabilities(span_of(pitches), span_of(scalars)));
+  });
 }
 
 TEST(RowNets, BeatNet) {
   const Tensor features = torch::rand({1, kWindowSteps, kBeatFeatures});
-  expect_same<BeatNet>(stirred(BeatNet()), [&](BeatNet& net) { return net(features); });
+  expect_same<BeatNet>(stirred(BeatNet()), [&](BeatNet& net) { return tensor_of(net->places(span_of(features))); });
 }
 
 TEST(RowNets, Denoiser) {
@@ -65,25 +70,28 @@ TEST(RowNets, Denoiser) {
 
 TEST(RowNets, NoteRenderer) {
   const std::vector<Note> notes = {{0, 24000, 60, 80}, {6000, 30000, 43, 60}, {24100, 48000, 60, 90}};
-  const Tensor roll = torch::stack({note_roll(notes, -4, 120), note_roll(notes, 30, 120)});
-  expect_same<NoteRenderer>(stirred(NoteRenderer()), [&](NoteRenderer& net) { return net->mu(roll); });
+  const Tensor roll = note_roll(notes, -4, 240);
+  expect_same<NoteRenderer>(stirred(NoteRenderer()), [&](NoteRenderer& net) {
+    std::vector<float> mel(240 * 100);
+    net->mu(span_of(roll), mel);
+    return tensor_of(mel);
+  });
 }
 
 TEST(RowNets, MagnitudeNetOfSomeFrames) {
   torch::manual_seed(4);
   const Tensor mel = torch::rand({60, 100}) - .5;
-  const std::span<const float> values(mel.const_data_ptr<float>(), static_cast<size_t>(mel.numel()));
   expect_same<MagnitudeNet>(stirred(MagnitudeNet()), [&](MagnitudeNet& net) {
     Workspace workspace;
-    const auto made = net->magnitudes(workspace, values, 20, 30);
-    return torch::tensor(std::vector<float>(made.begin(), made.end())).log();
+    const auto made = net->magnitudes(workspace, span_of(mel), 20, 30);
+    return tensor_of(made).log();
   });
 }
 
 TEST(RowNets, NoteGeneratorWritesTheSame) {
   NoteGenerator net = stirred(NoteGenerator());
   std::vector<StepChord> chords(kWindowSteps, StepChord{2, Quality::minor});
-  const std::vector<float> conditions = note_conditions({}, chords, {});
+  const auto conditions = note_conditions({}, chords, {});
   const std::vector<int64_t> positions(kWindowSteps, 7);
   const auto write = [&] { return net->sample(conditions, chords, {}, 0, 0, kWindowSteps, positions, {}); };
   const auto truth = write();

@@ -29,6 +29,7 @@ void FakeAccompanist::generate(std::span<const model::WindowRequest> requests, s
     const auto& request = requests[i];
     const int64_t voice_begin = request.voice_end - std::ssize(request.voice);
     auto& result = results[i];
+    result = {};
     if (request.controls.seed == refused_) {
       result.error = "the fake model was told to refuse this room";
       continue;
