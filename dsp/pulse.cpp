@@ -29,6 +29,8 @@ constexpr double kJitter = 0.022;      // s, deviation of a sung onset from its 
 constexpr float kStray = 0.07f;        // share of onsets that follow no grid ...
 constexpr float kStrayDensity = 0.4f;  // ... and their density, 1/s
 constexpr double kMargin = 8.0;        // nats by which a new grid must beat a sure previous one
+constexpr double kDoubt = 4.0;         // ... and more by as much where it is not sure itself: the best of 18000 grids
+                                       // always explains ten seconds of free singing a little better than the last
 constexpr double kAgreed = 0.5;        // nats: a smaller gain is no other opinion
 constexpr double kTemper = 0.5;        // onsets are not as independent as the score takes them to be
 constexpr size_t kFewest = 4;          // onsets
@@ -230,7 +232,7 @@ PulseEstimate estimate_pulse(std::span<const float> voice, std::span<const Melod
   const double as_best = scores_of(onsets, best.period, best.origin).front();
   const double gain = as_best + tempo_prior(best.period) - as_kept - tempo_prior(kept.period);
   const double held = static_cast<double>(previous->confidence);
-  if (gain > kMargin * held) return absolute(best, found.sureness);
+  if (gain > kMargin * held + kDoubt * (1 - found.sureness)) return absolute(best, found.sureness);
   // Confidence is the memory: windows that agree add to it, those that would rather have another grid wear it down.
   return absolute(kept, gain < kAgreed ? held + 0.1 * (1 - held) : std::max(0.02, held - 0.01 * gain));
 }
