@@ -14,7 +14,7 @@ namespace {
 // What the generator is asked for so that it writes as many notes as the validation songs have (their own .86 a step
 // would give two thirds of them: sampling without the tail of the distribution ends steps early).
 constexpr float kUsualNotesPerStep = 1.2f, kUsualVelocity = 77;
-constexpr float kLoudest = 16;   // velocities at loudness 1; a third of the songs' windows lie further off
+constexpr float kLoudest = 16;   // velocities at loudness 1; of the songs' 10-s windows a quarter lie further off
 constexpr float kDensest = .5f;  // octaves of notes a step at density 1: the generator overdoes what is more than usual
 constexpr float kSparsest = .25f;  // of the usual notes, where nobody seems to sing
 constexpr int kLongestRest = 24;   // steps without an onset after which what came before is no beginning to go on from
