@@ -5,13 +5,15 @@
 //
 // Threads: one at a time, prepare() and then generate(): another may load and prepare it than the generation thread,
 // while a second accompanist plays (daemon/standby.h). No member blocks on anything else.
-// Real-time: not for the audio callback: generate() takes tens to hundreds of milliseconds. The lite preset's piano
-// asks nothing of the heap after the first windows of a song, where results are handed in again; a band and other
-// presets do (docs/bench.md). Units: mono float samples at 24 kHz (kSampleRate), positions on the room's timeline
-// (plan.h). Repeatable: the same requests give the same bytes. All chance is a function of (seed, absolute position),
-// so windows that overlap agree where they know the same. Errors: fastsag::Error at load and prepare(); generate()
-// throws only for a broken contract, numbers that are none, or a failed device (DeviceError). Source: Chen et al.,
-// FastSAG, IJCAI 2024 (semantic block, prior, EDM denoiser, vocoder).
+// Real-time: not for the audio callback: generate() takes tens to hundreds of milliseconds.
+// Memory: the lite preset's piano asks nothing of the heap after the first windows of a song, where results are handed
+// in again; a band and other presets do (docs/bench.md).
+// Units: mono float samples at 24 kHz (kSampleRate), positions on the room's timeline (plan.h).
+// Repeatable: the same requests give the same bytes on the same machine (another may find another precision faster).
+// All chance is a function of (seed, absolute position), so windows that overlap agree where they know the same.
+// Errors: fastsag::Error at load and prepare(); generate() throws only for a broken contract, numbers that are none, or
+// a failed device (DeviceError).
+// Source: Chen et al., FastSAG, IJCAI 2024 (semantic block, prior, EDM denoiser, vocoder).
 #include <cstdint>
 #include <filesystem>
 #include <memory>
