@@ -107,7 +107,7 @@ void run(Arguments& arguments) {
   }
   arguments.render.room.mode = *parse_mode(arguments.mode);
   arguments.render.room.reserve_s = arguments.render.room.hop_s + 0.5;
-  arguments.model.threads = 1;  // the same bytes on every machine
+  arguments.model.threads = 1;  // the same bytes every time
   if (isatty(STDERR_FILENO) && !arguments.json) arguments.render.progress = show_progress;
   const auto accompanist = model::load_accompanist(arguments.model);
   arguments.render.style = *model::ensemble_of(arguments.style);
