@@ -14,7 +14,9 @@ namespace {
 // What the generator is asked for so that it writes as many notes as the validation songs have (their own .86 a step
 // would give two thirds of them: sampling without the tail of the distribution ends steps early).
 constexpr float kUsualNotesPerStep = 1.2f, kUsualVelocity = 77;
-constexpr float kLoudest = 16;   // velocities at loudness 1; of the songs' 10-s windows a quarter lie further off
+// Velocities at loudness 1. The generator is asked for the first (of the songs' 10-s windows a quarter lie further
+// off), which it follows as it likes; the second is added to what it wrote, and it never knows.
+constexpr float kLoudest = 16, kTouch = 10;
 constexpr float kDensest = .5f;  // octaves of notes a step at density 1: the generator overdoes what is more than usual
 constexpr float kSparsest = .25f;  // of the usual notes, where nobody seems to sing
 constexpr int kLongestRest = 24;   // steps without an onset after which what came before is no beginning to go on from
@@ -36,6 +38,8 @@ struct Grid {
   int from(int64_t pos) const { return std::clamp(static_cast<int>(std::ceil(at(pos) - 1e-6)), 0, kWindowSteps); }
 };
 
+int touch_of(const Controls& controls) { return static_cast<int>(std::lround(kTouch * controls.loudness)); }
+
 StepWindow window_of(const SemanticInput& in, const Grid& grid) {
   StepWindow window;
   for (const auto& note : in.melody)
@@ -46,7 +50,8 @@ StepWindow window_of(const SemanticInput& in, const Grid& grid) {
   if (in.past && !in.past->chords.empty()) {
     for (const Note& note : in.past->notes)
       if (note.onset < in.known_end && note.channel == kPianoChannel)
-        window.past.push_back({grid.at(note.onset), grid.at(note.release), note.pitch, note.velocity});
+        window.past.push_back({grid.at(note.onset), grid.at(note.release), note.pitch,
+                               std::clamp(note.velocity - touch_of(in.controls), 1, 127)});
   }
   if (in.pulse.beats_per_bar > 0) {
     window.bar_beats = in.pulse.beats_per_bar;
@@ -281,7 +286,8 @@ void LiteSemantic::plan(const SemanticInput& asked, Plan& plan) {
       if (length <= 0) continue;
       const int64_t onset = grid.position(note.step), gap = kSampleRate / 200;
       const int64_t release = std::max(onset + 6 * gap, grid.position(note.step + length) - gap);
-      plan.notes.push_back({onset, release, note.pitch, velocity_of(note.velocity), kPianoChannel});
+      const int velocity = std::clamp(velocity_of(note.velocity) + touch_of(in.controls), 1, 127);
+      plan.notes.push_back({onset, release, note.pitch, velocity, kPianoChannel});
     }
   }
 
