@@ -27,7 +27,7 @@ constexpr int64_t kGap = kSampleRate / 100;     // between two notes of a bass
 constexpr int kLowestBass = 31;                 // G1: lower ones are felt more than heard
 constexpr int kHeldBeats = 4;                   // strings and a bass on its own, at most
 constexpr int kFillBars = 4;
-constexpr float kLoudest = 16;  // velocities at loudness 1, as the piano's
+constexpr float kLoudest = 16;  // velocities at loudness 1, beside a piano's that was asked for as many
 
 // What a choice is for.
 enum : uint64_t { kGroove = 0xba4d, kVoicing, kApproach, kFifth, kTouch, kFill };

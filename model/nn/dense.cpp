@@ -1,23 +1,11 @@
 #include "model/nn/dense.h"
 
-#include <algorithm>
-
-#include "model/stopwatch.h"
+#include "model/race.h"
 
 namespace fastsag::model {
 namespace {
 
-double seconds_of(const Dense& dense, std::span<const float> x, std::span<float> out, Workspace& workspace) {
-  Stopwatch watch;
-  double seconds = 0;
-  workspace.reset();
-  dense(workspace, x, out);
-  watch.lap(seconds);
-  return seconds;
-}
-
-// Turn by turn and the best of each, so that other work on the machine slows neither alone; near a tie it is bf16, so
-// that one machine does not choose now this and now that, for the bytes differ.
+// Near a tie it is bf16, so that one machine does not choose now this and now that, for the bytes differ.
 Precision measure() {
   if (!row_loops().dense_half) return Precision::single;
   constexpr int64_t kRows = 128, kInputs = 192, kOutputs = 384;
@@ -28,11 +16,12 @@ Precision measure() {
   const std::vector<float> x(kRows * kInputs, .5f);
   std::vector<float> out(kRows * kOutputs);
   Workspace workspace;
-  double single_s = 1e9, half_s = 1e9;
-  for (int round = 0; round < kRounds; ++round) {
-    single_s = std::min(single_s, seconds_of(single, x, out, workspace));
-    half_s = std::min(half_s, seconds_of(half, x, out, workspace));
-  }
+  const auto multiply = [&](const Dense& dense) {
+    workspace.reset();
+    dense(workspace, x, out);
+  };
+  const auto [single_s, half_s] = best_in_turn(
+      kRounds, [&] { multiply(single); }, [&] { multiply(half); });
   return half_s < kTie * single_s ? Precision::half : Precision::single;
 }
 
