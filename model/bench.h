@@ -41,7 +41,7 @@ struct Peaks {
 };
 
 struct BenchRow {
-  std::string block, way;       // way: "plain", "fp32", "tf32", "bf16"
+  std::string block, way;       // way: "plain", "fp32", "tf32", "mixed", "bf16"
   double flop = 0, bytes = 0;   // of convolutions and matrix products (work_counter.h), as the model defines them, in
                                 // the types that the way stores; 0: not counted
   std::vector<double> seconds;  // of each run, ascending

@@ -126,16 +126,17 @@ class Way {
 
 // How its products are made where they are not made plainly.
 std::string precision_of(const Preset& preset, torch::Device device) {
-  if (preset.form != "paper") return fastest_precision() == Precision::half ? "bf16" : "fp32";
+  if (preset.form != "paper") return std::string(name_of(fastest_precision()));
   const bool tf32 = preset.precision == "fp32" && device.is_cuda();
   return tf32 ? "tf32" : preset.precision;
 }
 
-// Halves are weights alone: values go from step to step as floats (nn/dense.h).
+// What is halved is weights alone: values go from step to step as floats (nn/dense.h).
 void set_work(std::vector<BenchRow>& rows, const std::vector<CountedWork>& work) {
   for (size_t i = 0; i < rows.size(); ++i) {
     rows[i].flop = work[i].flop;
-    rows[i].bytes = work[i].value_bytes + work[i].weight_bytes / (rows[i].way == "bf16" ? 2 : 1);
+    rows[i].bytes =
+        work[i].value_bytes + work[i].weight_bytes / (rows[i].way == "bf16" || rows[i].way == "mixed" ? 2 : 1);
   }
 }
 

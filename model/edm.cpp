@@ -46,6 +46,18 @@ std::vector<double> edm_schedule(const EdmOptions& options) {
   return sigma;
 }
 
+EdmScale edm_scale(const EdmOptions& options) {
+  return edm_scale(options, torch::tensor(edm_schedule(options), torch::kDouble));
+}
+
+std::vector<cuda::EdmRow> edm_rows(const EdmOptions& options) {
+  const auto numbers = [](const torch::Tensor& x) {
+    return std::vector<double>(x.const_data_ptr<double>(), x.const_data_ptr<double>() + x.numel());
+  };
+  const EdmScale scale = edm_scale(options);
+  return cuda::edm_rows(edm_schedule(options), numbers(scale.skip), numbers(scale.out), numbers(scale.in));
+}
+
 torch::Tensor edm_denoise(const EdmOptions& options, const DenoiserNetwork& network, const torch::Tensor& x,
                           const torch::Tensor& mask, const torch::Tensor& mu, const torch::Tensor& sigma) {
   const EdmScale scale = edm_scale(options, sigma);

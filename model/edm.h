@@ -10,6 +10,8 @@
 #include <functional>
 #include <vector>
 
+#include "model/cuda/edm_step.h"
+
 namespace fastsag::model {
 
 struct EdmOptions {
@@ -33,8 +35,11 @@ struct EdmScale {
 };
 EdmScale edm_scale(const EdmOptions& options, const torch::Tensor& sigma);
 
+EdmScale edm_scale(const EdmOptions& options);  // at each sigma of the schedule
+
 // steps + 1 values: network evaluations at all but the last, which is sigma_min (shifted: there D = x) or 0.
 std::vector<double> edm_schedule(const EdmOptions& options);
+std::vector<cuda::EdmRow> edm_rows(const EdmOptions& options);  // the same as the walks of our own read it
 
 // F of Karras et al.: (scaled input, mask, mu, c_noise [B]) -> raw output.
 using DenoiserNetwork = std::function<torch::Tensor(const torch::Tensor& x, const torch::Tensor& mask,

@@ -25,12 +25,17 @@ torch::Tensor frame_noise(uint64_t seed, int64_t first_frame, int64_t frames, in
   torch::Tensor noise = torch::empty({frames, bands}, torch::TensorOptions(torch::kFloat).device(device));
   const auto bits = static_cast<int64_t>(seed);
   if (device.is_cpu()) {
-    fill(noise.mutable_data_ptr<float>(), &bits, &first_frame, 1, frames, bands);
+    fill_frame_noise({noise.mutable_data_ptr<float>(), static_cast<size_t>(noise.numel())}, seed, first_frame, bands);
     return noise;
   }
   const auto one = [device](int64_t value) { return torch::full({1}, value, torch::kLong).to(device); };
   fill_frame_noise(noise.unsqueeze(0), one(bits), one(first_frame));
   return noise;
+}
+
+void fill_frame_noise(std::span<float> out, uint64_t seed, int64_t first_frame, int64_t bands) {
+  const auto bits = static_cast<int64_t>(seed);
+  fill(out.data(), &bits, &first_frame, 1, std::ssize(out) / bands, bands);
 }
 
 void fill_frame_noise(torch::Tensor out, const torch::Tensor& seeds, const torch::Tensor& first_frames) {

@@ -123,7 +123,9 @@ void LiteAccompanist::pack(Precision precision) {
   renderer_->prepare(precision);
   for (Further& further : further_) further.renderer->prepare(precision);
   for (Finish* finish : {&piano_, &band_}) {
-    if (!finish->denoiser.is_empty()) finish->denoiser->prepare(precision);
+    if (const EdmOptions edm = edm_options(*finish); edm.steps > 0)
+      finish->walk.emplace(finish->denoiser, edm, precision,
+                           finish == &band_ ? grain_share() : std::span<const float>());
     finish->magnitude_net->prepare(precision);
   }
 }
@@ -164,11 +166,7 @@ dsp::Pooled<float> LiteAccompanist::render_notes(const Plan& plan, const Frames&
   };
   add(renderer_, kPianoChannel, 0);
   for (Further& further : further_) add(further.renderer, further.instrument.channel, further.instrument.level_db);
-  if (mels.size() > 1) {
-    std::vector<torch::Tensor> own;
-    for (auto& mel : mels) own.push_back(torch::from_blob(mel.data(), {frames.count, dsp::kMelBands}));
-    own.front().copy_(mix_mels(own, {levels.begin(), levels.end()}));
-  }
+  if (mels.size() > 1) mix_mels(mels, levels, mels.front());
   return std::move(mels.front());
 }
 
@@ -179,23 +177,28 @@ bool LiteAccompanist::can_play(Ensemble ensemble) const {
   });
 }
 
-// The denoiser's mel in place of the prior's.
-void LiteAccompanist::refine(const WindowRequest& request, const Frames& frames, std::span<float> mel) const {
-  const Finish& finish = finish_of(request);
+// No steps: no denoiser.
+EdmOptions LiteAccompanist::edm_options(const Finish& finish) const {
   EdmOptions edm = lite_edm_options();
   edm.sigma_max = preset_.denoiser.sigma_max;
   edm.steps = &finish == &band_ ? preset_.denoiser.band_steps : preset_.denoiser.steps;
-  if (edm.steps <= 0 || finish.denoiser.is_empty()) return;
+  if (finish.denoiser.is_empty()) edm.steps = 0;
+  return edm;
+}
+
+// The denoiser's mel in place of the prior's.
+void LiteAccompanist::refine(const WindowRequest& request, const Frames& frames, std::span<float> mel) const {
+  const Finish& finish = finish_of(request);
+  const EdmOptions edm = edm_options(finish);
+  if (edm.steps <= 0) return;
+  dsp::Pooled<float> noise(mel.size());
+  fill_frame_noise(noise, request.controls.seed, frames.first);
+  if (finish.walk) return (*finish.walk)(mel, noise);
   Denoiser denoiser = finish.denoiser;
-  const auto network = [&denoiser](const torch::Tensor& x, const torch::Tensor& mask, const torch::Tensor& condition,
-                                   const torch::Tensor& c_noise) {
-    return denoiser->forward(x, mask, condition, c_noise);
-  };
-  const torch::Tensor mu = torch::from_blob(mel.data(), {1, frames.count, dsp::kMelBands});
-  const torch::Tensor noise = frame_noise(request.controls.seed, frames.first, frames.count).unsqueeze(0);
-  torch::Tensor refined = edm_sample(edm, network, noise, {}, mu);
-  if (&finish == &band_) refined = with_grain(mu, refined);
-  mu.copy_(refined);
+  const auto network = [&denoiser](auto&&... in) { return denoiser->forward(in...); };
+  const auto rows = [&](float* data) { return torch::from_blob(data, {1, frames.count, dsp::kMelBands}); };
+  const torch::Tensor mu = rows(mel.data()), refined = edm_sample(edm, network, rows(noise.data()), {}, mu);
+  mu.copy_(&finish == &band_ ? with_grain(mu, refined) : refined);
 }
 
 void LiteAccompanist::compose(const WindowRequest& request, LiteMemory& memory, Plan& plan, Timing& timing) {

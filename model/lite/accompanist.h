@@ -3,6 +3,8 @@
 // rendered from the notes; refined by the EDM denoiser where the preset asks for it) -> samples (vocoder).
 //
 // Threads: as model/accompanist.h.
+#include <optional>
+
 #include "dsp/f0.h"
 #include "model/accompanist.h"
 #include "model/lite/semantic.h"
@@ -51,12 +53,20 @@ class LiteAccompanist final : public Accompanist {
     Instrument instrument;
     NoteRenderer renderer{NoteRendererImpl::kSmallChannels};
   };
+  // What comes after the mix: for the piano alone, and for all else. Weights without a band's own: no denoiser, and the
+  // piano's vocoder.
+  struct Finish {
+    Denoiser denoiser;
+    MagnitudeNet magnitude_net;
+    std::optional<DenoiserWalk> walk;  // the denoiser's, once packed
+  };
   void pack(Precision precision);  // for speed
   // Of one room; from several threads at once.
   void play(const WindowRequest& request, WindowResult& result, Timing& timing);
   // What to play to what is heard; `plan` is written over.
   void compose(const WindowRequest& request, LiteMemory& memory, Plan& plan, Timing& timing);
   dsp::Pooled<float> render_notes(const Plan& plan, const Frames& frames);  // mel [frames][100]
+  EdmOptions edm_options(const Finish& finish) const;
   void refine(const WindowRequest& request, const Frames& frames, std::span<float> mel) const;
 
   Preset preset_;
@@ -65,12 +75,6 @@ class LiteAccompanist final : public Accompanist {
   LiteSemantic semantic_;
   NoteRenderer renderer_;         // of the piano
   std::vector<Further> further_;  // of the other instruments that the weights have
-  // What comes after the mix: for the piano alone, and for all else. Weights without a band's own: no denoiser, and the
-  // piano's vocoder.
-  struct Finish {
-    Denoiser denoiser;
-    MagnitudeNet magnitude_net;
-  };
   const Finish& finish_of(const WindowRequest& request) const {
     return can_play(request.controls.style) && request.controls.style != Ensemble::piano ? band_ : piano_;
   }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <optional>
+#include <tuple>
 
 #include "model/lite/chance.h"
 
@@ -121,7 +122,10 @@ class Band {
       if (plays(how_.ensemble, kStringsChannel)) strings(step);
       if (plays(how_.ensemble, kDrumsChannel)) drums(step);
     }
-    std::ranges::stable_sort(plan_.notes, {}, [](const Note& note) { return std::pair(note.onset, note.pitch); });
+    // Not stable_sort(), which asks the heap for room.
+    std::ranges::sort(plan_.notes, {}, [](const Note& note) {
+      return std::tuple(note.onset, note.pitch, note.channel, note.release, note.velocity);
+    });
   }
 
  private:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "model/lite/steps.h"
 #include "model/nn/chord_net_fast.h"
@@ -33,6 +34,12 @@ Tensor CirculantImpl::matrix() const {
       .view({kernel_, 12, 12, in_, out_})
       .permute({0, 1, 3, 2, 4})
       .reshape({kernel_ * 12 * in_, 12 * out_});
+}
+
+Tensor CirculantImpl::weight_at(int64_t frequency, bool sines) const {
+  const Tensor angle = torch::arange(12, weight_.options().dtype(torch::kDouble)) * (std::numbers::pi / 6) * frequency;
+  const Tensor wave = (sines ? angle.sin() : angle.cos()).view({1, 12, 1, 1});
+  return (weight_.to(torch::kDouble) * wave).sum(1).to(torch::kFloat);
 }
 
 Tensor CirculantImpl::forward(const Tensor& x) {

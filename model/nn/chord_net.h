@@ -32,6 +32,9 @@ class CirculantImpl : public torch::nn::Module {
   torch::Tensor forward(const torch::Tensor& x);
   torch::Tensor matrix() const;  // [kernel * 12 * in][12 * out]
   torch::Tensor bias() const { return bias_.repeat({12}); }
+  // Of frequency 0 .. 6 around the twelve, its cosines or sines: [kernel][in][out].
+  torch::Tensor weight_at(int64_t frequency, bool sines) const;
+  torch::Tensor bias_of_one() const { return bias_; }
   int64_t taps() const { return kernel_; }
   int64_t dilation() const { return dilation_; }
 

@@ -34,64 +34,75 @@ DenoiserImpl::DenoiserImpl()
   out_->bias.zero_();
 }
 
+std::vector<torch::Tensor> DenoiserImpl::film(const torch::Tensor& c_noise) {
+  return film_(torch::silu(level_(waves(c_noise)))).unsqueeze(1).chunk(2 * int64_t{kDilations.size()}, 2);
+}
+
 torch::Tensor DenoiserImpl::forward(const torch::Tensor& x, const torch::Tensor& mask, const torch::Tensor& mu,
                                     const torch::Tensor& c_noise) {
-  const auto film = film_(torch::silu(level_(waves(c_noise)))).unsqueeze(1).chunk(2 * int64_t{kDilations.size()}, 2);
-  if (fast_ && !mask.defined() && !torch::GradMode::is_enabled()) return fast(x, mu, film);
+  const std::vector<torch::Tensor> told = film(c_noise);
   torch::Tensor h = in_(torch::cat({x, mu}, 2));
   size_t part = 0;
   for (const auto& block : *blocks_) {
     if (mask.defined()) h = h * mask;
-    h = block->as<TemporalBlock>()->forward(h, film[part], film[part + 1]);
+    h = block->as<TemporalBlock>()->forward(h, told[part], told[part + 1]);
     part += 2;
   }
   return out_(h);
 }
 
-struct DenoiserImpl::Fast {
-  Dense in, out;
-  std::vector<TemporalFast> blocks;
-};
-
-void DenoiserImpl::prepare(Precision precision) {
-  auto fast = std::make_shared<Fast>(Fast{{in_, precision}, {out_, precision}, {}});
-  for (const auto& block : *blocks_) fast->blocks.push_back(block->as<TemporalBlock>()->fast(precision));
-  fast_ = std::move(fast);
-}
-
-torch::Tensor DenoiserImpl::fast(const torch::Tensor& x, const torch::Tensor& mu,
-                                 const std::vector<torch::Tensor>& film) const {
-  thread_local Workspace workspace;
-  const int64_t frames = x.size(1);
-  const torch::Tensor both = torch::cat({x, mu}, 2).contiguous();
-  torch::Tensor out = torch::empty({x.size(0), frames, kBands});
-  for (int64_t b = 0; b < x.size(0); ++b) {
-    workspace.reset();
-    const auto h = workspace.floats(frames * kChannels);
-    fast_->in(workspace, {both.const_data_ptr<float>() + b * frames * 2 * kBands, frames, 2 * kBands}, h.data(),
-              kChannels);
-    for (size_t block = 0; block < fast_->blocks.size(); ++block) {
-      const std::vector<float> scale = floats_of(film[2 * block][b]), shift = floats_of(film[2 * block + 1][b]);
-      fast_->blocks[block](workspace, h, scale, shift);
-    }
-    fast_->out(workspace, {h.data(), frames, kChannels}, out.data_ptr<float>() + b * frames * kBands, kBands);
-  }
-  return out;
-}
-
-torch::Tensor with_grain(const torch::Tensor& mu, const torch::Tensor& refined) {
-  static const torch::Tensor kShare = [] {
+std::span<const float> grain_share() {
+  static const std::array<float, kBands> kShare = [] {
+    std::array<float, kBands> share{};
     const auto basis = dsp::mel_basis();
-    torch::Tensor share = torch::zeros({kBands});
     for (int64_t band = 0; band < kBands; ++band) {
       const auto row = basis.subspan(static_cast<size_t>(band * dsp::kMelBins), static_cast<size_t>(dsp::kMelBins));
       const auto top = std::ranges::max_element(row) - row.begin();
       const double hertz = static_cast<double>(top) * dsp::kMelSampleRate / dsp::kMelFft;
-      share[band] = std::clamp((hertz - 2000) / 1000, 0., 1.);
+      share[static_cast<size_t>(band)] = static_cast<float>(std::clamp((hertz - 2000) / 1000, 0., 1.));
     }
     return share;
   }();
-  return mu + kShare.to(mu.device()) * (refined - mu);
+  return kShare;
+}
+
+torch::Tensor with_grain(const torch::Tensor& mu, const torch::Tensor& refined) {
+  const auto share = grain_share();
+  return mu + torch::tensor(torch::ArrayRef<float>(share.data(), share.size())).to(mu.device()) * (refined - mu);
+}
+
+DenoiserWalk::DenoiserWalk(Denoiser net, const EdmOptions& options, Precision precision, std::span<const float> share)
+    : in_(net->in_, precision), out_(net->out_, precision), share_(share.begin(), share.end()) {
+  const torch::NoGradGuard no_gradients;
+  const torch::Tensor levels = edm_scale(options).noise.to(torch::kFloat);
+  for (const cuda::EdmRow& row : edm_rows(options)) steps_.push_back({row, {}});
+  for (size_t i = 0; i + 1 < steps_.size(); ++i)
+    for (const torch::Tensor& row : net->film(levels.narrow(0, static_cast<int64_t>(i), 1)))
+      steps_[i].film.push_back(floats_of(row));
+  for (const auto& block : *net->blocks_) blocks_.push_back(block->as<TemporalBlock>()->fast(precision));
+}
+
+void DenoiserWalk::operator()(std::span<float> mel, std::span<const float> noise) const {
+  thread_local Workspace workspace;
+  workspace.reset();
+  const int64_t frames = std::ssize(mel) / kBands;
+  const auto rest = workspace.floats(frames * kBands), raw = workspace.zeros(frames * kBands),
+             seen = workspace.floats(frames * 2 * kBands), h = workspace.floats(frames * kChannels);
+  std::ranges::copy(noise, rest.begin());
+  for (const Step& step : steps_) {
+    for (size_t i = 0; i < rest.size(); ++i) rest[i] = rest[i] * step.row.of_x + raw[i] * step.row.of_raw;
+    if (step.film.empty()) break;
+    for (size_t frame = 0; frame < static_cast<size_t>(frames); ++frame)
+      for (size_t band = 0; band < kBands; ++band) {
+        seen[2 * frame * kBands + band] = rest[frame * kBands + band] * step.row.in;
+        seen[(2 * frame + 1) * kBands + band] = mel[frame * kBands + band];
+      }
+    in_(workspace, seen, h);
+    for (size_t block = 0; block < blocks_.size(); ++block)
+      blocks_[block](workspace, h, step.film[2 * block], step.film[2 * block + 1]);
+    out_(workspace, h, raw);
+  }
+  for (size_t i = 0; i < mel.size(); ++i) mel[i] += share_.empty() ? rest[i] : share_[i % kBands] * rest[i];
 }
 
 }  // namespace fastsag::model

@@ -5,6 +5,7 @@
 // Threads: const members from any; each thread brings a Workspace.
 #include <torch/torch.h>
 
+#include <string_view>
 #include <vector>
 
 #include "model/nn/rows.h"
@@ -12,10 +13,14 @@
 
 namespace fastsag::model {
 
-// How products are made: floats, or bfloat16 factors whose products are summed as floats.
-enum class Precision { single, half };
+// What is multiplied: floats; weights of bfloat16 and floats; both in bfloat16 (where a processor has no instruction
+// for that: mixed). Sums are floats. Where rows are few, reading weights takes most of the time, so half as many bytes.
+enum class Precision { single, mixed, half };
+constexpr std::string_view name_of(Precision precision) {
+  return precision == Precision::single ? "fp32" : precision == Precision::mixed ? "mixed" : "bf16";
+}
 
-// What is faster here, measured once a process on a product of the usual size.
+// What is fastest here, measured once a process on products of the usual sizes.
 Precision fastest_precision();
 
 class Dense {
@@ -44,7 +49,7 @@ class Dense {
   int64_t taps_ = 1, inputs_ = 0, outputs_ = 0;
   Precision precision_ = Precision::single;
   std::vector<float> weights_, bias_;
-  std::vector<uint16_t> halves_;
+  std::vector<uint16_t> halves_;  // mixed has both, of the same numbers
 };
 
 // Layer norm over features, whose gain and shift may be none.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <complex>
 
 #include "model/lite/steps.h"
 #include "model/nn/temporal_fast.h"
@@ -43,7 +42,10 @@ struct PackedNotes::Weights {
                         Dense(layer.join, precision), Dense(layer.wide, precision), Dense(layer.narrow, precision)});
     const std::vector<float> rates = rope_rates(part / 2);
     for (int step = 0; step < kWindowSteps; ++step)
-      for (const float rate : rates) turns.push_back(std::polar(1.f, static_cast<float>(step) * rate));
+      for (const float rate : rates) {
+        cosines.push_back(std::cos(static_cast<float>(step) * rate));
+        sines.push_back(std::sin(static_cast<float>(step) * rate));
+      }
   }
 
   int64_t width, heads, part;
@@ -53,7 +55,7 @@ struct PackedNotes::Weights {
   std::vector<Layer> layers;
   Norm norm;
   Dense to_interval, to_length, to_velocity;
-  std::vector<std::complex<float>> turns;  // [step][part / 2]
+  std::vector<float> cosines, sines;  // [step][part / 2]
 };
 
 class PackedNotes::Reader final : public NoteReader {
@@ -80,7 +82,7 @@ class PackedNotes::Reader final : public NoteReader {
     std::ranges::copy(conditions_, x.inner.begin());
     w_.far(workspace_, seen, conditions_.data(), width_, Then::add_silu);
     steps_.clear();
-    room_ = (tokens + kKeyMultiple - 1) / kKeyMultiple * kKeyMultiple;
+    room_ = whole_blocks(tokens);
     for (Memory& layer : memory_) {
       layer.keys.resize(static_cast<size_t>(room_ * width_));
       layer.values.resize(static_cast<size_t>(room_ * width_));
@@ -112,7 +114,7 @@ class PackedNotes::Reader final : public NoteReader {
   }
 
   struct Memory {
-    std::vector<float> keys, values;  // [width][room], [room][width]
+    std::vector<float> keys, values;  // [head] as AttentionArgs has them, [room][width]
   };
 
   void embed(const NoteToken& token, float* x) const {
@@ -126,17 +128,20 @@ class PackedNotes::Reader final : public NoteReader {
     add(w_.velocity, token.velocity);
   }
 
-  // One head's query or key, turned by its step; `apart` from one number to the next.
-  void turn(const float* x, int step, float* out, int64_t apart = 1) const {
-    const std::complex<float>* const by = w_.turns.data() + step * part_ / 2;
-    for (int64_t i = 0; i < part_ / 2; ++i) {
-      const std::complex<float> turned = std::complex<float>(x[i], x[i + part_ / 2]) * by[i];
-      out[i * apart] = turned.real();
-      out[(i + part_ / 2) * apart] = turned.imag();
-    }
+  // Queries or keys of all heads, turned by their step.
+  void turn(float* x, int step) const {
+    const int64_t half = part_ / 2;
+    const float *const cosine = w_.cosines.data() + step * half, *const sine = w_.sines.data() + step * half;
+    for (float *near = x, *far = x + half; near < x + width_; near += part_, far += part_)
+      for (int64_t i = 0; i < half; ++i) {
+        const float turned = near[i] * cosine[i] - far[i] * sine[i];
+        far[i] = near[i] * sine[i] + far[i] * cosine[i];
+        near[i] = turned;
+      }
   }
 
   void forward(const Weights::Layer& layer, Memory& memory, std::span<float> x, int64_t before) {
+    const Workspace::Scope scope(workspace_);
     const int64_t count = std::ssize(x) / width_;
     const auto normed = workspace_.floats(count * width_), qkv = workspace_.floats(count * 3 * width_);
     const auto seen = workspace_.floats(count * width_);
@@ -146,10 +151,12 @@ class PackedNotes::Reader final : public NoteReader {
       const int64_t token = before + t;
       float* const own = qkv.data() + t * 3 * width_;
       const int step = steps_[static_cast<size_t>(token)];
-      for (int64_t c = 0; c < width_; c += part_)
-        turn(own + width_ + c, step, memory.keys.data() + c * room_ + token, room_);
+      turn(own, step);
+      turn(own + width_, step);
+      for (int64_t c = 0; c < width_; ++c)
+        memory.keys[static_cast<size_t>(c / part_ * room_ * part_ + key_place(token, c % part_, part_))] =
+            own[width_ + c];
       std::copy_n(own + 2 * width_, width_, memory.values.data() + token * width_);
-      for (int64_t c = 0; c < width_; c += part_) turn(own + c, step, own + c);
     }
     for (int64_t t = 0; t < count; t += kQueryTile)
       attend(memory, qkv.subspan(static_cast<size_t>(t * 3 * width_)), before + t,
@@ -165,17 +172,19 @@ class PackedNotes::Reader final : public NoteReader {
   void attend(const Memory& memory, std::span<const float> queries, int64_t first, int64_t count, float* seen) {
     constexpr float kNever = -1e30f;
     const int64_t keys = first + count;
+    const Workspace::Scope scope(workspace_);
     const auto bias = workspace_.floats(count * keys), scores = workspace_.floats(kQueryTile * room_);
     for (int64_t head = 0, c = 0; head < w_.heads; ++head, c += part_) {
       const float* const by_distance = w_.distance.data() + head * (kWindowSteps + 1);
       for (int64_t i = 0; i < count; ++i) {
         const int step = steps_[static_cast<size_t>(first + i)];
-        for (int64_t j = 0; j < keys; ++j)
-          bias[static_cast<size_t>(i * keys + j)] =
-              j > first + i ? kNever : by_distance[std::max(0, step - steps_[static_cast<size_t>(j)])];
+        float* const own = bias.data() + i * keys;
+        for (int64_t j = 0; j <= first + i; ++j)
+          own[j] = by_distance[std::max(0, step - steps_[static_cast<size_t>(j)])];
+        std::fill(own + first + i + 1, own + keys, kNever);
       }
       row_loops().attend({queries.data() + c, memory.keys.data() + c * room_, memory.values.data() + c, seen + c, count,
-                          keys, part_, 3 * width_, room_, width_, width_, 1 / std::sqrt(static_cast<float>(part_)),
+                          keys, part_, 3 * width_, width_, width_, 1 / std::sqrt(static_cast<float>(part_)),
                           bias.data(), scores.data()});
     }
   }

@@ -151,4 +151,20 @@ torch::Tensor mix_mels(const std::vector<torch::Tensor>& mels, const std::vector
   return (.5 * power.log() + 12) / 7 - 1;
 }
 
+void mix_mels(std::span<const dsp::Pooled<float>> mels, std::span<const double> level_db, std::span<float> mix) {
+  constexpr size_t kAtOnce = 256;
+  std::array<float, kAtOnce> power, own;
+  for (size_t begin = 0; begin < mix.size(); begin += kAtOnce) {
+    const size_t count = std::min(kAtOnce, mix.size() - begin);
+    power.fill(0);
+    for (size_t i = 0; i < mels.size(); ++i) {
+      const auto nepers = static_cast<float>(level_db[i] / 20 * std::log(10));
+      for (size_t k = 0; k < count; ++k) own[k] = (mels[i][begin + k] + 1) * 14 - 24 + 2 * nepers;
+      row_loops().exponential(own.data(), static_cast<int64_t>(count));
+      for (size_t k = 0; k < count; ++k) power[k] += own[k];
+    }
+    for (size_t k = 0; k < count; ++k) mix[begin + k] = (.5f * std::log(power[k]) + 12) / 7 - 1;
+  }
+}
+
 }  // namespace fastsag::model

@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "dsp/mel.h"
+#include "dsp/pool.h"
 #include "model/nn/temporal.h"
 
 namespace fastsag::model {
@@ -46,5 +47,7 @@ TORCH_MODULE(NoteRenderer);
 // The mel of sounds together, from the mel of each [..][100] and its level in dB: powers add, as of sounds that have
 // nothing to do with one another.
 torch::Tensor mix_mels(const std::vector<torch::Tensor>& mels, const std::vector<double>& level_db);
+// The same on the CPU, all of one size; `mix` may be one of them.
+void mix_mels(std::span<const dsp::Pooled<float>> mels, std::span<const double> level_db, std::span<float> mix);
 
 }  // namespace fastsag::model

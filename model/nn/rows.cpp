@@ -1,6 +1,7 @@
 #include "model/nn/rows.h"
 
 #include <cmath>
+#include <numbers>
 #include <type_traits>
 
 #include "model/nn/kernels.h"
@@ -15,6 +16,20 @@
 
 namespace fastsag::model {
 namespace {
+
+// Of to_frequencies(): [frequency][number], frequencies 0 .. 6 and 1 .. 5.
+struct Circle {
+  Circle() {
+    for (int k = 0; k < 7; ++k)
+      for (int j = 0; j < 7; ++j) cosine[k][j] = scaled(k, std::cos(angle(k, j)));
+    for (int k = 1; k < 6; ++k)
+      for (int j = 1; j < 6; ++j) sine[k - 1][j - 1] = scaled(k, std::sin(angle(k, j)));
+  }
+  static double angle(int k, int j) { return std::numbers::pi / 6 * k * j; }
+  static float scaled(int k, double x) { return static_cast<float>(x * std::sqrt((k % 6 == 0 ? 1 : 2) / 12.)); }
+  float cosine[7][7], sine[5][5];
+};
+const Circle kCircle;
 
 namespace plain {
 constexpr int kLanes = 4;

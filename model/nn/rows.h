@@ -43,25 +43,42 @@ struct DepthwiseArgs {
 
 // Softmax attention of `queries` rows over `keys` rows for one head: out = softmax(scale q k + bias) v.
 inline constexpr int kQueryTile = 4;
-inline constexpr int64_t kKeyMultiple = 64;
+inline constexpr int64_t kKeyBlock = 64;
+inline constexpr int64_t whole_blocks(int64_t keys) { return (keys + kKeyBlock - 1) / kKeyBlock * kKeyBlock; }
+// Where a feature of a key is found in k.
+inline constexpr int64_t key_place(int64_t key, int64_t feature, int64_t part) {
+  return (key / kKeyBlock * part + feature) * kKeyBlock + key % kKeyBlock;
+}
 struct AttentionArgs {
-  const float *q, *k, *v;  // k [part][k_stride]: keys lie beside each other
+  const float *q, *k, *v;  // k [block of keys][part][kKeyBlock]: keys lie beside each other
   float* out;
-  int64_t queries, keys, part, q_stride, k_stride, v_stride,
-      out_stride;  // part, k_stride: multiples of 16, kKeyMultiple
+  int64_t queries, keys, part, q_stride, v_stride, out_stride;  // part: a multiple of 16
   float scale;
   const float* bias;  // [queries][keys], or null
-  float* scores;      // [kQueryTile][k_stride], scratch
+  float* scores;      // [kQueryTile][keys, whole blocks], scratch
+};
+
+// Twelve that go round (pitch classes), by frequency: [12][channels] of a row <-> [kSlots][2][channels]. Slot 0 holds
+// frequencies 0 and 6, slot k the cosines and sines of frequency k; orthonormal, so products of rows stay what they
+// are.
+inline constexpr int64_t kSlots = 6;
+struct CircleArgs {
+  const float* x;
+  float* out;
+  int64_t rows, channels;  // channels: a multiple of 16
+  Then then;               // of from_frequencies()
 };
 
 struct RowLoops {
-  int64_t columns;                  // of a packed block
-  void (*dense)(const DenseArgs&);  // weights [outputs / columns][taps][inputs][columns] floats
-  void (*dense_half)(const DenseArgs&,
-                     uint16_t* copy);  // the same, bf16, features in pairs; null where it is not there
+  int64_t columns;                                       // of a packed block
+  void (*dense)(const DenseArgs&);                       // weights [outputs / columns][taps][inputs][columns] floats
+  void (*dense_mixed)(const DenseArgs&);                 // weights in bf16, features in pairs
+  void (*dense_half)(const DenseArgs&, uint16_t* copy);  // x in bf16 too; null where it is not there
   void (*norm)(const NormArgs&);
   void (*depthwise)(const DepthwiseArgs&);
   void (*attend)(const AttentionArgs&);
+  void (*to_frequencies)(const CircleArgs&);
+  void (*from_frequencies)(const CircleArgs&);
   void (*gate)(const float* x, float* out, int64_t count);  // out = tanh(x) sigmoid(x[count..])
   void (*exponential)(float* x, int64_t count);             // in place
   void (*add_row)(float* sum, const float* row, float factor, int64_t count);

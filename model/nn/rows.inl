@@ -33,82 +33,133 @@ inline void store_some(float* to, Vec v, int64_t count) {
   for (int64_t i = 0; i < count; ++i) to[i] = v[i];
 }
 
-inline void finish(const DenseArgs& a, int64_t row, int64_t column, Vec y) {
-  const int64_t count = a.outputs - column;
-  if (count <= 0) return;
-  float* const out = a.out + row * a.out_stride + column;
-  if (a.then == Then::silu || a.then == Then::add_silu) y = y * sigmoid(y);
-  if (a.then == Then::gelu) y = gelu(y);
-  if (a.then == Then::add || a.then == Then::add_silu) y += load_some(out, count);
+inline void settle(Then then, float* out, Vec y, int64_t count) {
+  if (then == Then::silu || then == Then::add_silu) y = y * sigmoid(y);
+  if (then == Then::gelu) y = gelu(y);
+  if (then == Then::add || then == Then::add_silu) y += load_some(out, count);
   store_some(out, y, count);
 }
 
-template <int kRows>
+inline void finish(const DenseArgs& a, int64_t row, int64_t column, Vec y) {
+  if (a.outputs > column) settle(a.then, a.out + row * a.out_stride + column, y, a.outputs - column);
+}
+
+template <int kRows, int kWide>  // the first kWide vectors of a block
 void dense_tile(const DenseArgs& a, int64_t row, int64_t block) {
-  Vec sum[kRows][kVectors];
+  Vec sum[kRows][kWide];
   for (int r = 0; r < kRows; ++r)
-    for (int v = 0; v < kVectors; ++v) sum[r][v] = load(a.bias + block * kColumns + v * kLanes);
+    for (int v = 0; v < kWide; ++v) sum[r][v] = load(a.bias + block * kColumns + v * kLanes);
   const float* w = static_cast<const float*>(a.weights) + block * a.taps * a.inputs * kColumns;
   for (int64_t tap = 0; tap < a.taps; ++tap) {
     const float* const x = a.x + row * a.stride + tap * a.tap_stride;
     for (int64_t k = 0; k < a.inputs; ++k, w += kColumns) {
-      Vec column[kVectors];
-      for (int v = 0; v < kVectors; ++v) column[v] = load(w + v * kLanes);
+      Vec column[kWide];
+      for (int v = 0; v < kWide; ++v) column[v] = load(w + v * kLanes);
       for (int r = 0; r < kRows; ++r) {
         const float factor = x[r * a.stride + k];
-        for (int v = 0; v < kVectors; ++v) sum[r][v] += factor * column[v];
+        for (int v = 0; v < kWide; ++v) sum[r][v] += factor * column[v];
       }
     }
   }
   for (int r = 0; r < kRows; ++r)
-    for (int v = 0; v < kVectors; ++v) finish(a, row + r, block * kColumns + v * kLanes, sum[r][v]);
+    for (int v = 0; v < kWide; ++v) finish(a, row + r, block * kColumns + v * kLanes, sum[r][v]);
 }
 
-// All blocks of columns, by tiles of rows; the last tile has what is left.
+// All blocks of columns, by tiles of rows; the last tile has what is left. Half of the last block may be empty.
 template <class Tile>
 void tiled(const DenseArgs& a, Tile tile) {
+  constexpr std::integral_constant<int, kVectors> kWhole;
   const int64_t blocks = (a.outputs + kColumns - 1) / kColumns;
   for (int64_t block = 0; block < blocks; ++block) {
+    const bool narrow = a.outputs - block * kColumns <= kColumns / 2;
     int64_t row = 0;
-    for (; row + kTile <= a.rows; row += kTile) tile(std::integral_constant<int, kTile>{}, row, block);
+    for (; row + kTile <= a.rows; row += kTile)
+      if (narrow)
+        tile(std::integral_constant<int, kTile>{}, std::integral_constant<int, kVectors / 2>{}, row, block);
+      else
+        tile(std::integral_constant<int, kTile>{}, kWhole, row, block);
     switch (a.rows - row) {
-      case 5: tile(std::integral_constant<int, 5>{}, row, block); break;
-      case 4: tile(std::integral_constant<int, 4>{}, row, block); break;
-      case 3: tile(std::integral_constant<int, 3>{}, row, block); break;
-      case 2: tile(std::integral_constant<int, 2>{}, row, block); break;
-      case 1: tile(std::integral_constant<int, 1>{}, row, block); break;
+      case 5: tile(std::integral_constant<int, 5>{}, kWhole, row, block); break;
+      case 4: tile(std::integral_constant<int, 4>{}, kWhole, row, block); break;
+      case 3: tile(std::integral_constant<int, 3>{}, kWhole, row, block); break;
+      case 2: tile(std::integral_constant<int, 2>{}, kWhole, row, block); break;
+      case 1: tile(std::integral_constant<int, 1>{}, kWhole, row, block); break;
       default: break;
     }
   }
 }
 
 void dense(const DenseArgs& a) {
-  tiled(a, [&a](auto rows, int64_t row, int64_t block) { dense_tile<decltype(rows)::value>(a, row, block); });
+  tiled(a, [&a](auto rows, auto wide, int64_t row, int64_t block) {
+    dense_tile<decltype(rows)::value, decltype(wide)::value>(a, row, block);
+  });
+}
+
+// Weights are bfloat16, two features beside each other; what they are multiplied by stays as it is.
+template <int kRows>
+void dense_mixed_tile(const DenseArgs& a, int64_t row, int64_t block) {
+  Vec sum[kRows][kVectors];
+  for (int r = 0; r < kRows; ++r)
+    for (int v = 0; v < kVectors; ++v) sum[r][v] = load(a.bias + block * kColumns + v * kLanes);
+  const int64_t pairs = (a.inputs + 1) / 2;
+  const uint16_t* w = static_cast<const uint16_t*>(a.weights) + block * a.taps * pairs * 2 * kColumns;
+  const auto add = [&](const float* x, auto feature) {
+    Vec column[kVectors];
+    for (int v = 0; v < kVectors; ++v) {
+      Word two;
+      __builtin_memcpy(&two, w + 2 * v * kLanes, sizeof two);
+      column[v] = reinterpret_cast<Vec>(feature == 0 ? two << 16 : two & 0xffff0000u);
+    }
+    for (int r = 0; r < kRows; ++r) {
+      const float factor = x[r * a.stride + feature];
+      for (int v = 0; v < kVectors; ++v) sum[r][v] += factor * column[v];
+    }
+  };
+  constexpr std::integral_constant<int, 0> kFirst;
+  constexpr std::integral_constant<int, 1> kSecond;
+  for (int64_t tap = 0; tap < a.taps; ++tap) {
+    const float* const x = a.x + row * a.stride + tap * a.tap_stride;
+    int64_t k = 0;
+    for (; k + 2 <= a.inputs; k += 2, w += 2 * kColumns) {
+      add(x + k, kFirst);
+      add(x + k, kSecond);
+    }
+    if (k < a.inputs) {
+      add(x + k, kFirst);
+      w += 2 * kColumns;
+    }
+  }
+  for (int r = 0; r < kRows; ++r)
+    for (int v = 0; v < kVectors; ++v) finish(a, row + r, block * kColumns + v * kLanes, sum[r][v]);
+}
+
+void dense_mixed(const DenseArgs& a) {
+  tiled(a, [&a](auto rows, auto, int64_t row, int64_t block) { dense_mixed_tile<decltype(rows)::value>(a, row, block); });
 }
 
 #ifdef FASTSAG_BF16_DOT
-template <int kRows>
+template <int kRows, int kWide>
 void dense_half_tile(const DenseArgs& a, const uint16_t* copy, int64_t pairs, int64_t row, int64_t block) {
-  __m512 sum[kRows][kVectors];
+  __m512 sum[kRows][kWide];
   for (int r = 0; r < kRows; ++r)
-    for (int v = 0; v < kVectors; ++v) sum[r][v] = _mm512_loadu_ps(a.bias + block * kColumns + v * kLanes);
+    for (int v = 0; v < kWide; ++v) sum[r][v] = _mm512_loadu_ps(a.bias + block * kColumns + v * kLanes);
   const uint16_t* w = static_cast<const uint16_t*>(a.weights) + block * a.taps * pairs * 2 * kColumns;
   for (int64_t tap = 0; tap < a.taps; ++tap) {
     const uint16_t* const x = copy + (row + tap * (a.tap_stride / a.stride)) * pairs * 2;
     for (int64_t k = 0; k < pairs; ++k, w += 2 * kColumns) {
-      __m512bh column[kVectors];
-      for (int v = 0; v < kVectors; ++v)
+      __m512bh column[kWide];
+      for (int v = 0; v < kWide; ++v)
         column[v] = reinterpret_cast<__m512bh>(_mm512_loadu_si512(w + 2 * v * kLanes));
       for (int r = 0; r < kRows; ++r) {
         int32_t pair;
         __builtin_memcpy(&pair, x + (r * pairs + k) * 2, sizeof pair);
         const auto factor = reinterpret_cast<__m512bh>(_mm512_set1_epi32(pair));
-        for (int v = 0; v < kVectors; ++v) sum[r][v] = _mm512_dpbf16_ps(sum[r][v], factor, column[v]);
+        for (int v = 0; v < kWide; ++v) sum[r][v] = _mm512_dpbf16_ps(sum[r][v], factor, column[v]);
       }
     }
   }
   for (int r = 0; r < kRows; ++r)
-    for (int v = 0; v < kVectors; ++v) finish(a, row + r, block * kColumns + v * kLanes, sum[r][v]);
+    for (int v = 0; v < kWide; ++v) finish(a, row + r, block * kColumns + v * kLanes, sum[r][v]);
 }
 
 // Taps are whole rows here: tap_stride is a multiple of stride.
@@ -124,8 +175,8 @@ void dense_half(const DenseArgs& a, uint16_t* copy) {
       to[k] = static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
     }
   }
-  tiled(a, [&](auto rows, int64_t row, int64_t block) {
-    dense_half_tile<decltype(rows)::value>(a, copy, pairs, row, block);
+  tiled(a, [&](auto rows, auto wide, int64_t row, int64_t block) {
+    dense_half_tile<decltype(rows)::value, decltype(wide)::value>(a, copy, pairs, row, block);
   });
 }
 #endif
@@ -175,30 +226,42 @@ void depthwise(const DepthwiseArgs& a) {
 template <int kRows>
 void attend_tile(const AttentionArgs& a, int64_t i) {
   constexpr int kWide = kRows == 1 ? 4 : 2, kChains = kRows == 1 ? 8 : 2;
-  const auto scores = [&a](int r) { return a.scores + r * a.k_stride; };
+  const auto scores = [&a](int r) { return a.scores + r * whole_blocks(a.keys); };
   for (int64_t j = 0; j < a.keys; j += kWide * kLanes) {
+    const float* const k = a.k + key_place(j, 0, a.part);
     Vec sum[kRows][kWide] = {};
     for (int64_t c = 0; c < a.part; ++c)
       for (int v = 0; v < kWide; ++v) {
-        const Vec keys = load(a.k + c * a.k_stride + j + v * kLanes);
+        const Vec keys = load(k + c * kKeyBlock + v * kLanes);
         for (int r = 0; r < kRows; ++r) sum[r][v] += a.q[(i + r) * a.q_stride + c] * keys;
       }
     for (int r = 0; r < kRows; ++r)
       for (int v = 0; v < kWide; ++v) store(scores(r) + j + v * kLanes, a.scale * sum[r][v]);
   }
   float sums[kRows];
+  const int64_t whole = a.keys / kLanes * kLanes;
   for (int r = 0; r < kRows; ++r) {
-    float largest = -3e38f;
-    for (int64_t j = 0; j < a.keys; ++j) {
-      if (a.bias) scores(r)[j] += a.bias[(i + r) * a.keys + j];
-      largest = scores(r)[j] > largest ? scores(r)[j] : largest;
+    float* const own = scores(r);
+    const float* const bias = a.bias ? a.bias + (i + r) * a.keys : nullptr;
+    if (whole < a.keys) {  // what lies beyond the last key never counts
+      for (int64_t j = a.keys; j < whole + kLanes; ++j) own[j] = -3e38f;
+      if (bias)
+        for (int64_t j = whole; j < a.keys; ++j) own[j] += bias[j];
     }
-    for (int64_t j = a.keys; j < (a.keys + kLanes - 1) / kLanes * kLanes; ++j) scores(r)[j] = -3e38f;
+    Vec largest = all(-3e38f);
+    for (int64_t j = 0; j < whole; j += kLanes) {
+      const Vec score = bias ? load(own + j) + load(bias + j) : load(own + j);
+      store(own + j, score);
+      largest = larger(largest, score);
+    }
+    if (whole < a.keys) largest = larger(largest, load(own + whole));
+    float most = largest[0];
+    for (int lane = 1; lane < kLanes; ++lane) most = largest[lane] > most ? largest[lane] : most;
     Vec sum{};
     for (int64_t j = 0; j < a.keys; j += kLanes) {
-      const Vec score = load(scores(r) + j);
-      const Vec e = score > -1e38f ? exponential(larger(score - largest, all(-87))) : Vec{};
-      store(scores(r) + j, e);
+      const Vec score = load(own + j);
+      const Vec e = score > -1e38f ? exponential(larger(score - most, all(-87))) : Vec{};
+      store(own + j, e);
       sum += e;
     }
     sums[r] = total(sum);
@@ -226,6 +289,53 @@ void attend(const AttentionArgs& a) {
   for (; i < a.queries; ++i) attend_tile<1>(a, i);
 }
 
+// Numbers j and 12 - j share a cosine, and their sines are opposite: 7 x 7 and 5 x 5 in place of 12 x 12.
+void to_frequencies(const CircleArgs& a) {
+  for (int64_t row = 0; row < a.rows; ++row)
+    for (int64_t c = 0; c < a.channels; c += kLanes) {
+      const float* const x = a.x + row * 12 * a.channels + c;
+      float* const out = a.out + row * 12 * a.channels + c;
+      Vec sum[7], difference[5];
+      sum[0] = load(x), sum[6] = load(x + 6 * a.channels);
+      for (int j = 1; j < 6; ++j) {
+        const Vec near = load(x + j * a.channels), far = load(x + (12 - j) * a.channels);
+        sum[j] = near + far, difference[j - 1] = near - far;
+      }
+      for (int k = 0; k < 7; ++k) {
+        Vec y = kCircle.cosine[k][0] * sum[0];
+        for (int j = 1; j < 7; ++j) y += kCircle.cosine[k][j] * sum[j];
+        store(out + (k == 6 ? 1 : 2 * k) * a.channels, y);
+      }
+      for (int k = 0; k < 5; ++k) {
+        Vec y = kCircle.sine[k][0] * difference[0];
+        for (int j = 1; j < 5; ++j) y += kCircle.sine[k][j] * difference[j];
+        store(out + (2 * k + 3) * a.channels, y);
+      }
+    }
+}
+
+void from_frequencies(const CircleArgs& a) {
+  for (int64_t row = 0; row < a.rows; ++row)
+    for (int64_t c = 0; c < a.channels; c += kLanes) {
+      const float* const x = a.x + row * 12 * a.channels + c;
+      float* const out = a.out + row * 12 * a.channels + c;
+      Vec cosine[7], sine[5];
+      for (int k = 0; k < 7; ++k) cosine[k] = load(x + (k == 6 ? 1 : 2 * k) * a.channels);
+      for (int k = 0; k < 5; ++k) sine[k] = load(x + (2 * k + 3) * a.channels);
+      for (int j = 0; j < 7; ++j) {
+        Vec even = kCircle.cosine[0][j] * cosine[0], odd{};
+        for (int k = 1; k < 7; ++k) even += kCircle.cosine[k][j] * cosine[k];
+        if (j == 0 || j == 6) {
+          settle(a.then, out + j * a.channels, even, kLanes);
+          continue;
+        }
+        for (int k = 0; k < 5; ++k) odd += kCircle.sine[k][j - 1] * sine[k];
+        settle(a.then, out + j * a.channels, even + odd, kLanes);
+        settle(a.then, out + (12 - j) * a.channels, even - odd, kLanes);
+      }
+    }
+}
+
 void gate(const float* x, float* out, int64_t count) {
   for (int64_t i = 0; i < count; i += kLanes) store(out + i, hyperbolic(load(x + i)) * sigmoid(load(x + count + i)));
 }
@@ -241,7 +351,7 @@ void add_row(float* sum, const float* row, float factor, int64_t count) {
 }
 
 #ifdef FASTSAG_BF16_DOT
-const RowLoops kLoops = {kColumns, dense, dense_half, norm, depthwise, attend, gate, exponentials, add_row};
+const RowLoops kLoops = {kColumns, dense, dense_mixed, dense_half, norm, depthwise, attend, to_frequencies, from_frequencies, gate, exponentials, add_row};
 #else
-const RowLoops kLoops = {kColumns, dense, nullptr, norm, depthwise, attend, gate, exponentials, add_row};
+const RowLoops kLoops = {kColumns, dense, dense_mixed, nullptr, norm, depthwise, attend, to_frequencies, from_frequencies, gate, exponentials, add_row};
 #endif

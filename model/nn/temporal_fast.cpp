@@ -13,6 +13,7 @@ TemporalFast::TemporalFast(const Parts& parts, Precision precision)
 
 void TemporalFast::operator()(Workspace& workspace, std::span<float> x, std::span<const float> scale,
                               std::span<const float> shift) const {
+  const Workspace::Scope scope(workspace);
   const int64_t rows = std::ssize(x) / channels_;
   const Margined seen(workspace, rows, channels_, dilation_);
   std::span<const float> gain = conv_norm_.gain, offset = conv_norm_.shift;
@@ -42,6 +43,7 @@ ConvNextFast::ConvNextFast(const Parts& parts, Precision precision)
       down_(parts.down, precision) {}
 
 void ConvNextFast::operator()(Workspace& workspace, std::span<float> x) const {
+  const Workspace::Scope scope(workspace);
   const int64_t rows = std::ssize(x) / channels_;
   const Margined seen(workspace, rows, channels_, taps_ / 2);
   std::ranges::copy(x, seen.inner.begin());

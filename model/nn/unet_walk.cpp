@@ -3,20 +3,8 @@
 #include <ATen/Context.h>
 
 namespace fastsag::model {
-namespace {
-
-EdmScale scales(const EdmOptions& options) {
-  return edm_scale(options, torch::tensor(edm_schedule(options), torch::kDouble));
-}
-
-std::vector<double> numbers(const torch::Tensor& x) { return {x.data_ptr<double>(), x.data_ptr<double>() + x.numel()}; }
-
-}  // namespace
-
 torch::Tensor edm_table(const EdmOptions& options) {
-  const EdmScale scale = scales(options);
-  const std::vector<cuda::EdmRow> rows =
-      cuda::edm_rows(edm_schedule(options), numbers(scale.skip), numbers(scale.out), numbers(scale.in));
+  const std::vector<cuda::EdmRow> rows = edm_rows(options);
   static_assert(sizeof(cuda::EdmRow) == 4 * sizeof(float));
   torch::Tensor table = torch::empty({std::ssize(rows), 4});
   std::memcpy(table.data_ptr<float>(), rows.data(), rows.size() * sizeof(cuda::EdmRow));
@@ -27,7 +15,7 @@ const UNetWalk::Steps& UNetWalk::steps(const EdmOptions& options, torch::Device 
   Steps& own = steps_[{options.steps, options.sigma_max}];
   if (own.table.defined()) return own;
   const at::NoTF32Guard exact;
-  const torch::Tensor levels = scales(options).noise.narrow(0, 0, options.steps).to(torch::kFloat);
+  const torch::Tensor levels = edm_scale(options).noise.narrow(0, 0, options.steps).to(torch::kFloat);
   own = {edm_table(options).to(device), unet_->cuda()->added(unet_->time(levels.to(device)))};
   return own;
 }

@@ -2,7 +2,7 @@
 // Memory for what a network makes on its way: handed out in a row, all taken back at once, and kept. After the first
 // window of a size nothing is allocated any more.
 //
-// Threads: one thread an object. Spans are good until the next reset().
+// Threads: one thread an object. Spans are good until the next reset(), or until the Scope ends that they were made in.
 #include <algorithm>
 #include <bit>
 #include <cstdint>
@@ -23,6 +23,22 @@ class Workspace {
   std::span<uint16_t> halves(int64_t count) {
     return {reinterpret_cast<uint16_t*>(take(static_cast<size_t>(count + 1) / 2)), static_cast<size_t>(count)};
   }
+  // What is taken while it lives is given back at its end, for the next to find in the cache. (Not where a new piece
+  // was needed meanwhile: the first time.)
+  class Scope {
+   public:
+    explicit Scope(Workspace& workspace) : of_(workspace), pieces_(workspace.pieces_.size()), used_(workspace.used_) {}
+    ~Scope() {
+      if (of_.pieces_.size() == pieces_) of_.used_ = used_;
+    }
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+   private:
+    Workspace& of_;
+    const size_t pieces_, used_;
+  };
+
   // Pieces that were needed are one piece from now on, which has room for a little more.
   void reset() {
     if (pieces_.size() > 1) {

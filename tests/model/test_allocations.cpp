@@ -36,7 +36,8 @@ class Room {
                         .voice_end = end_,
                         .write_begin = end_ - kContext - kHop,
                         .write_end = end_ - kContext + kReserve,
-                        .known_end = end_ - kContext - kHop};
+                        .known_end = end_ - kContext - kHop,
+                        .controls = controls};
     if (written_.empty()) return asked;
     asked.past = &plan_;
     asked.memory = memory_;
@@ -53,6 +54,7 @@ class Room {
     end_ += kHop;
   }
   const WindowResult& result() const { return result_; }
+  Controls controls;
 
  private:
   LiteAccompanist& accompanist_;
@@ -70,11 +72,15 @@ class LiteWindows : public testing::Test {
   LiteAccompanist accompanist_{load_preset("lite", FASTSAG_SOURCE "/configs/presets"), {.threads = 1}};
 };
 
-TEST_F(LiteWindows, AskNothingOfTheHeap) {
+class LiteStyles : public LiteWindows, public testing::WithParamInterface<Ensemble> {};
+
+TEST_P(LiteStyles, AskNothingOfTheHeap) {
   if (!dsp::counts_heap()) GTEST_SKIP() << "a sanitizer owns malloc in this build";
   constexpr int kWarmUp = 12;  // until every buffer has met a window as full as they come
   const std::vector<float> voice = song(40);
   Room room(accompanist_, voice);
+  room.controls.style = GetParam();
+  ASSERT_TRUE(accompanist_.can_play(GetParam()));
   const TensorAllocations tensors(torch::kCPU);
   size_t notes = 0;
   for (int window = 0; room.more(); ++window, room.remember()) {
@@ -89,6 +95,9 @@ TEST_F(LiteWindows, AskNothingOfTheHeap) {
   }
   EXPECT_GT(notes, 300u) << "it had something to write: 10 notes a window";
 }
+
+INSTANTIATE_TEST_SUITE_P(All, LiteStyles, testing::Values(Ensemble::piano, Ensemble::band, Ensemble::strings),
+                         [](const auto& style) { return std::string(name_of(style.param)); });
 
 TEST_F(LiteWindows, AreTheSameWithoutTheMemoryOfTheRoom) {
   const std::vector<float> voice = song(20);

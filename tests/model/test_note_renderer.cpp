@@ -137,5 +137,19 @@ TEST(MixMels, PowersAdd) {
   EXPECT_LT((mix_mels({mel, mel - 1}, {0, 0}) - mel).abs().max().item<double>(), 1e-6) << "61 dB below: nothing";
 }
 
+TEST(MixMels, InPlaceIsTheSame) {
+  torch::manual_seed(2);
+  const std::vector<double> levels = {0, -3, 2};
+  std::vector<torch::Tensor> tensors;
+  std::vector<dsp::Pooled<float>> rows;
+  for (size_t i = 0; i < levels.size(); ++i) {
+    tensors.push_back(torch::rand({7, 100}) * 1.9 - 1);
+    rows.emplace_back(tensors.back().const_data_ptr<float>(), tensors.back().const_data_ptr<float>() + 700);
+  }
+  const torch::Tensor truth = mix_mels(tensors, levels).contiguous();
+  mix_mels(rows, levels, rows.front());
+  for (size_t i = 0; i < 700; ++i) EXPECT_NEAR(rows.front()[i], truth.const_data_ptr<float>()[i], 2e-6);
+}
+
 }  // namespace
 }  // namespace fastsag::model

@@ -63,9 +63,27 @@ TEST(RowNets, BeatNet) {
   expect_same<BeatNet>(stirred(BeatNet()), [&](BeatNet& net) { return tensor_of(net->places(span_of(features))); });
 }
 
-TEST(RowNets, Denoiser) {
-  const Tensor x = torch::randn({2, 50, 100}), mu = torch::randn({2, 50, 100}), noise = torch::tensor({-1.f, .3f});
-  expect_same<Denoiser>(stirred(Denoiser()), [&](Denoiser& net) { return net(x, Tensor(), mu, noise); });
+// The whole walk, of one window and with a share of each band.
+TEST(RowNets, DenoiserWalk) {
+  const torch::InferenceMode no_gradients;
+  Denoiser net = stirred(Denoiser());
+  EdmOptions edm = lite_edm_options();
+  const Tensor mu = .3 * torch::randn({1, 150, 100}), noise = torch::randn({1, 150, 100});
+  const auto network = [&](auto&&... in) { return net->forward(in...); };
+  for (const int steps : {1, 2, 4}) {
+    edm.steps = steps;
+    const Tensor truth = edm_sample(edm, network, noise, {}, mu);
+    for (const auto& [precision, db] : {std::pair(Precision::single, kSingleDb), {Precision::half, kHalfDb}}) {
+      const auto walked = [&](std::span<const float> share) {
+        Tensor mel = mu.clone();
+        DenoiserWalk(net, edm, precision, share)({mel.data_ptr<float>(), static_cast<size_t>(mel.numel())},
+                                                 span_of(noise));
+        return mel;
+      };
+      EXPECT_GT(snr_db(truth - mu, walked({}) - mu), db) << steps << " steps";
+      EXPECT_GT(snr_db(with_grain(mu, truth) - mu, walked(grain_share()) - mu), db) << steps << " steps";
+    }
+  }
 }
 
 TEST(RowNets, NoteRenderer) {
