@@ -37,9 +37,9 @@ void check(long status) {
   if (status != 0) throw Error("MKL refused an FFT: status " + std::to_string(status));
 }
 
-class Plan {
+class Transforms {
  public:
-  Plan(int size, long transforms, long in, long out) {
+  Transforms(int size, long transforms, long in, long out) {
     check(DftiCreateDescriptor_s_1d(&plan_, kReal, size));
     check(DftiSetValue(plan_, kPlacement, kNotInPlace));
     check(DftiSetValue(plan_, kTransforms, transforms));
@@ -49,9 +49,9 @@ class Plan {
     check(DftiSetValue(plan_, kBackwardScale, 1.0 / size));
     check(DftiCommitDescriptor(plan_));
   }
-  ~Plan() { DftiFreeDescriptor(&plan_); }
-  Plan(const Plan&) = delete;
-  Plan& operator=(const Plan&) = delete;
+  ~Transforms() { DftiFreeDescriptor(&plan_); }
+  Transforms(const Transforms&) = delete;
+  Transforms& operator=(const Transforms&) = delete;
   void forward(const float* in, std::complex<float>* out) {
     check(DftiComputeForward(plan_, const_cast<float*>(in), out));
   }
@@ -72,7 +72,7 @@ torch::Tensor seen(const void* data, int64_t width, int64_t count, torch::Scalar
 struct TorchFftBatch::Plans {
   Plans(int size, long transforms)
       : forward(size, transforms, size, size / 2 + 1), inverse(size, transforms, size / 2 + 1, size) {}
-  Plan forward, inverse;
+  Transforms forward, inverse;
 };
 
 TorchFftBatch::TorchFftBatch(int size) : size_(size) {

@@ -12,7 +12,7 @@ namespace {
 using Places = std::array<float, kBarSteps>;
 
 constexpr float kKept = .85f, kNew = .5f;  // windows overlap: each tells little that the last did not
-constexpr float kTurn = 1;                 // nats by which another 16th must be the likelier beat to become it
+constexpr float kTurnNats = 1;                 // nats by which another 16th must be the likelier beat to become it
 constexpr float kClear = .6f;              // probability from which on a bar's beginning is one
 constexpr double kSameTempo = .02, kSameLine = .2;
 constexpr int kFewest = 4;  // notes
@@ -71,7 +71,7 @@ Pulse with_bars(BeatNet& net, const SungLine& line, Pulse found, const Pulse* pa
     int late = 0;  // 16ths that the origin is after its beat
     for (int beat = 1; beat < kStepsPerBeat; ++beat)
       if (of_beat(places, beat) > of_beat(places, late)) late = beat;
-    if (known && of_beat(places, late) - of_beat(places, 0) < kTurn) late = 0;
+    if (known && of_beat(places, late) - of_beat(places, 0) < kTurnNats) late = 0;
     const int steps = late == 3 ? 1 : -late;  // to the nearest beat
     found.origin += steps * found.period / kStepsPerBeat;
     places = moved(places, steps);

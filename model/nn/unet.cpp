@@ -90,10 +90,10 @@ UNetImpl::UNetImpl(int64_t dim_) : dim(dim_), mlp_in(dim, 4 * dim), mlp_out(4 * 
   const Nest mlp = nest(*this, "mlp"), down = nest(*this, "downs"), up = nest(*this, "ups");
   mlp->register_module("0", mlp_in);
   mlp->register_module("2", mlp_out);
-  using Then = UNetLevelImpl::Then;
-  downs = {UNetLevel(2, dim, dim, Then::down), UNetLevel(dim, 2 * dim, dim, Then::down),
-           UNetLevel(2 * dim, 4 * dim, dim, Then::stay)};
-  ups = {UNetLevel(8 * dim, 2 * dim, dim, Then::up), UNetLevel(4 * dim, dim, dim, Then::up)};
+  using After = UNetLevelImpl::Then;
+  downs = {UNetLevel(2, dim, dim, After::down), UNetLevel(dim, 2 * dim, dim, After::down),
+           UNetLevel(2 * dim, 4 * dim, dim, After::stay)};
+  ups = {UNetLevel(8 * dim, 2 * dim, dim, After::up), UNetLevel(4 * dim, dim, dim, After::up)};
   for (size_t i = 0; i < downs.size(); ++i) down->register_module(std::to_string(i), downs[i]);
   for (size_t i = 0; i < ups.size(); ++i) up->register_module(std::to_string(i), ups[i]);
   mid_block1 = register_module("mid_block1", UNetResnet(4 * dim, 4 * dim, dim));

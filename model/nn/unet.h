@@ -108,4 +108,7 @@ class UNetImpl : public torch::nn::Module {
 };
 TORCH_MODULE(UNet);
 
+// Weights as our own loops and kernels read them.
+inline torch::Tensor in_float(const torch::Tensor& weight) { return weight.detach().to(torch::kFloat).contiguous(); }
+
 }  // namespace fastsag::model

@@ -4,12 +4,6 @@
 #include "model/cuda/norm_mish.h"
 
 namespace fastsag::model {
-namespace {
-
-torch::Tensor in_float(const torch::Tensor& weight) { return weight.detach().to(torch::kFloat).contiguous(); }
-
-}  // namespace
-
 DeviceAttention device_attention(const UNetAttention& attention, torch::ScalarType type) {
   const auto qkv = in_float(attention->to_qkv->weight).flatten(1).chunk(3, 0);
   const int64_t heads = UNetAttentionImpl::kHeads, head = UNetAttentionImpl::kHead;

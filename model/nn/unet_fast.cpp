@@ -92,8 +92,6 @@ std::pair<std::vector<float>, std::vector<float>> normaliser(const FastBlock& bl
   return {std::move(scale), std::move(shift)};
 }
 
-torch::Tensor in_float(const torch::Tensor& weight) { return weight.detach().to(torch::kFloat).contiguous(); }
-
 torch::Tensor halved(const torch::Tensor& mask) { return mask.slice(3, 0, std::nullopt, 2).contiguous(); }
 
 // Up to the last frame of any item, and one column more at the coarsest level: there the convolutions of every level

@@ -12,8 +12,6 @@
 namespace fastsag::model {
 namespace {
 
-constexpr int64_t kHop = dsp::kMelHop;
-
 // Views [B][..] of one block of memory on the host and one on the device, which one copy fills.
 class Staging {
  public:
@@ -311,8 +309,8 @@ void PaperBatches::write_slices(Batch& batch, std::span<const PaperWindow> windo
   std::vector<int64_t> next, end, begins(windows.size());
   int64_t longest = 0;
   for (size_t i = 0; i < windows.size(); ++i) {
-    next.push_back(windows[i].write_begin / kHop - windows[i].first_frame);
-    end.push_back((windows[i].write_end + kHop - 1) / kHop - windows[i].first_frame);
+    next.push_back(windows[i].write_begin / dsp::kMelHop - windows[i].first_frame);
+    end.push_back((windows[i].write_end + dsp::kMelHop - 1) / dsp::kMelHop - windows[i].first_frame);
     if (next[i] < 0 || end[i] > frames) throw Error("the vocoder was asked for sound outside the window");
     longest = std::max(longest, end[i] - next[i]);
     sounds[i] = {};
@@ -334,14 +332,14 @@ void PaperBatches::write_slices(Batch& batch, std::span<const PaperWindow> windo
       if (sounds[i].error.empty()) sounds[i].error = batch.failure(row, made);
       const int64_t good = begins[i] + columns == frames ? frames : begins[i] + columns - reach;
       const int64_t last = std::min(end[i], good);
-      const float* const from = made[row].const_data_ptr<float>() - begins[i] * kHop;
-      if (last > next[i]) sounds[i].audio.insert(sounds[i].audio.end(), from + next[i] * kHop, from + last * kHop);
+      const float* const from = made[row].const_data_ptr<float>() - begins[i] * dsp::kMelHop;
+      if (last > next[i]) sounds[i].audio.insert(sounds[i].audio.end(), from + next[i] * dsp::kMelHop, from + last * dsp::kMelHop);
       next[i] = std::max(next[i], last);
     }
   }
   for (size_t i = 0; i < windows.size(); ++i) {  // the frames' sound, cut to the samples
     std::vector<float>& audio = sounds[i].audio;
-    audio.erase(audio.begin(), audio.begin() + windows[i].write_begin % kHop);
+    audio.erase(audio.begin(), audio.begin() + windows[i].write_begin % dsp::kMelHop);
     audio.resize(static_cast<size_t>(windows[i].write_end - windows[i].write_begin));
   }
 }

@@ -9,8 +9,6 @@
 namespace fastsag::model {
 namespace {
 
-constexpr int64_t kHop = dsp::kMelHop;
-
 // Renders what is asked for and no more of the window than that depends on. It has no phases to go on from: the
 // timeline's crossfade joins.
 class BigVganVocoder final : public Vocoder {
@@ -22,13 +20,13 @@ class BigVganVocoder final : public Vocoder {
   }
   std::vector<float> synthesize(const torch::Tensor& mel, int64_t first_frame, int64_t begin, int64_t end,
                                 const dsp::Past&) override {
-    const int64_t first = begin / kHop - first_frame, last = (end + kHop - 1) / kHop - first_frame;
+    const int64_t first = begin / dsp::kMelHop - first_frame, last = (end + dsp::kMelHop - 1) / dsp::kMelHop - first_frame;
     if (first < 0 || last > mel.size(0)) throw Error("the vocoder was asked for sound outside the window");
     const auto sound = net_->render(logarithm(mel.t().unsqueeze(0)).to(device_), first, last - first)
                            .flatten()
                            .to(torch::kCPU, torch::kFloat)
                            .contiguous();
-    const float* from = sound.const_data_ptr<float>() + (begin - (first + first_frame) * kHop);
+    const float* from = sound.const_data_ptr<float>() + (begin - (first + first_frame) * dsp::kMelHop);
     return {from, from + (end - begin)};
   }
   torch::Tensor render(const torch::Tensor& mel) override { return net_->forward(logarithm(mel)).squeeze(1); }

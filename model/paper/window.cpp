@@ -9,7 +9,6 @@
 namespace fastsag::model {
 namespace {
 
-constexpr int64_t kHop = dsp::kMelHop;
 constexpr int64_t kSamples = 10 * kSampleRate;
 constexpr int64_t kEdgeFrames = 2;  // at the ends of what was played, whose mel hears past them
 constexpr float kSilence = 5e-4f;   // -66 dBFS: a voice below it is none
@@ -30,8 +29,8 @@ PaperWindow paper_window(const WindowRequest& request, const PaperSizes& sizes) 
   window.write_end = request.write_end;
   window.played = {request.played, request.played_end};
   const int64_t end = std::max(request.voice_end, request.write_end);
-  window.first_frame = (end + kHop - 1) / kHop - sizes.frames;
-  const int64_t begin = window.first_frame * kHop;
+  window.first_frame = (end + dsp::kMelHop - 1) / dsp::kMelHop - sizes.frames;
+  const int64_t begin = window.first_frame * dsp::kMelHop;
   if (request.write_begin < begin)
     throw Error("more was asked for than a window of " + std::to_string(kSamples / kSampleRate) + " s holds");
 
@@ -47,11 +46,11 @@ PaperWindow paper_window(const WindowRequest& request, const PaperSizes& sizes) 
   // Frames of what was played, on the window's grid, that end before what is to be written.
   const int64_t played_begin = request.played_end - std::ssize(request.played);
   const int64_t played_end = std::min(request.played_end, request.known_end);
-  const int64_t first = std::max((played_begin + kHop - 1) / kHop, window.first_frame);
-  const int64_t count = played_end / kHop - first;
+  const int64_t first = std::max((played_begin + dsp::kMelHop - 1) / dsp::kMelHop, window.first_frame);
+  const int64_t count = played_end / dsp::kMelHop - first;
   if (count <= 2 * kEdgeFrames) return window;
   const torch::Tensor mel = mel_of(
-      request.played.subspan(static_cast<size_t>(first * kHop - played_begin), static_cast<size_t>(count * kHop)));
+      request.played.subspan(static_cast<size_t>(first * dsp::kMelHop - played_begin), static_cast<size_t>(count * dsp::kMelHop)));
   window.known = mel.narrow(1, kEdgeFrames, mel.size(1) - 2 * kEdgeFrames);
   window.known_begin = first + kEdgeFrames - window.first_frame;
   return window;
