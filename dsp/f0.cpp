@@ -33,7 +33,6 @@ constexpr float kSilenceDb = -62.0f, kSilenceRangeDb = 15.0f;  // below it frame
 // So do frames this much softer than the loud ones, quite so kSoftRangeDb further down: a singer's soft notes are
 // clean, the accompaniment that leaks through between them is a chord, which is no clean tone.
 constexpr float kSoftDb = 16.0f, kSoftRangeDb = 30.0f;
-constexpr double kLoud = 0.9;     // the quantile of levels that is called loud
 constexpr double kRumbleHz = 70;  // below it there are steps and mains hum, and no singers
 
 using Candidate = F0Memory::Candidate;

@@ -32,7 +32,6 @@ constexpr size_t kRiseFrames = 3;
 constexpr float kDeepDipDb = 12.0f;  // A dip this deep always does.
 constexpr size_t kDipReach = 12;     // frames either side in which the level must come back
 
-constexpr double kLoud = 0.9;       // the quantile of levels that is called loud
 constexpr float kSofterDb = 18.0f;  // a note so much softer leaks in from elsewhere
 constexpr float kFarBelow = 15.0f;  // semitones under the middle of what is sung in the window
 

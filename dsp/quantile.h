@@ -6,6 +6,8 @@
 
 namespace fastsag::dsp {
 
+inline constexpr double kLoud = 0.9;  // the part of levels whose quantile is called loud
+
 // sorted: ascending, not empty; part: 0..1.
 inline double quantile(std::span<const double> sorted, double part) {
   const double place = part * static_cast<double>(sorted.size() - 1);

@@ -13,7 +13,7 @@
 #include "dsp/error.h"
 #include "tests/support/allocation_guard.h"
 
-namespace fastsag::dsp {
+namespace fastsag::dsp::timeline_test {
 namespace {
 
 constexpr int kRate = 48000;
@@ -346,4 +346,4 @@ TEST(Timeline, ReadersAreRealTimeSafe) {
 }
 
 }  // namespace
-}  // namespace fastsag::dsp
+}  // namespace fastsag::dsp::timeline_test
