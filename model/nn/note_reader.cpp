@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "dsp/variants.h"
 #include "model/lite/steps.h"
 #include "model/nn/temporal_fast.h"
 
@@ -11,6 +12,14 @@ namespace {
 
 constexpr int64_t kReach = 2;                                        // of convolutions over five steps
 constexpr int64_t kMostTokens = kWindowSteps * (kNotesPerStep + 1);  // of a window
+
+// out[j] = table[how many steps j lies before `step`].
+FASTSAG_VARIANTS void look_up(const float* table, const int* steps, int step, int64_t count, float* out) {
+  for (int64_t j = 0; j < count; ++j) {
+    const int apart = step - steps[j];
+    out[j] = table[apart < 0 ? 0 : apart];
+  }
+}
 
 }  // namespace
 
@@ -153,9 +162,10 @@ class PackedNotes::Reader final : public NoteReader {
       const int step = steps_[static_cast<size_t>(token)];
       turn(own, step);
       turn(own + width_, step);
-      for (int64_t c = 0; c < width_; ++c)
-        memory.keys[static_cast<size_t>(c / part_ * room_ * part_ + key_place(token, c % part_, part_))] =
-            own[width_ + c];
+      for (int64_t head = 0; head < w_.heads; ++head) {
+        float* const key = memory.keys.data() + head * room_ * part_ + key_place(token, 0, part_);
+        for (int64_t c = 0; c < part_; ++c) key[c * kKeyBlock] = own[width_ + head * part_ + c];
+      }
       std::copy_n(own + 2 * width_, width_, memory.values.data() + token * width_);
     }
     for (int64_t t = 0; t < count; t += kQueryTile)
@@ -179,8 +189,7 @@ class PackedNotes::Reader final : public NoteReader {
       for (int64_t i = 0; i < count; ++i) {
         const int step = steps_[static_cast<size_t>(first + i)];
         float* const own = bias.data() + i * keys;
-        for (int64_t j = 0; j <= first + i; ++j)
-          own[j] = by_distance[std::max(0, step - steps_[static_cast<size_t>(j)])];
+        look_up(by_distance, steps_.data(), step, first + i + 1, own);
         std::fill(own + first + i + 1, own + keys, kNever);
       }
       row_loops().attend({queries.data() + c, memory.keys.data() + c * room_, memory.values.data() + c, seen + c, count,
