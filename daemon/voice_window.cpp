@@ -22,8 +22,7 @@ void VoiceWindow::start(const Song& song) {
   begin_ = (taken_ - song.origin) / room_.grid() * WindowSchedule::kGrid;
   window_.clear();
   resampler_.reset();
-  const std::vector<float> silence(static_cast<size_t>(song.begin - taken_));
-  resampler_.process(silence, window_);
+  taken_samples_.assign(static_cast<size_t>(song.begin - taken_), 0.0f);
   taken_ = song.begin;
 }
 
@@ -32,17 +31,28 @@ void VoiceWindow::update() {
   while (taken_ < end) {
     const auto block = std::span(block_).first(static_cast<size_t>(std::min(end - taken_, std::ssize(block_))));
     if (room_.voice.read(taken_, block).missing_old > 0) room_.overruns.fetch_add(1, std::memory_order_relaxed);
-    resampler_.process(block, window_);
+    taken_samples_.insert(taken_samples_.end(), block.begin(), block.end());
     taken_ += std::ssize(block);
-    if (std::ssize(window_) > 2 * window_samples_) {
-      const auto old = std::ssize(window_) - window_samples_;
-      window_.erase(window_.begin(), window_.begin() + old);
-      begin_ += old;
-    }
+    if (std::ssize(taken_samples_) >= room_.settings.sample_rate) convert();  // a window may be long in coming
   }
 }
 
-std::span<const float> VoiceWindow::samples() const {
+int64_t VoiceWindow::end() const {
+  return begin_ + std::ssize(window_) + resampler_.known(std::ssize(taken_samples_)) - resampler_.produced();
+}
+
+void VoiceWindow::convert() {
+  resampler_.process(taken_samples_, window_);
+  taken_samples_.clear();
+  if (std::ssize(window_) > 2 * window_samples_) {
+    const auto old = std::ssize(window_) - window_samples_;
+    window_.erase(window_.begin(), window_.begin() + old);
+    begin_ += old;
+  }
+}
+
+std::span<const float> VoiceWindow::samples() {
+  convert();
   return std::span(window_).last(static_cast<size_t>(std::min(std::ssize(window_), window_samples_)));
 }
 

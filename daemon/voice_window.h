@@ -21,17 +21,20 @@ class VoiceWindow {
   // Takes what the producer has written since.
   void update();
 
-  int64_t begin() const { return end() - std::ssize(samples()); }
-  int64_t end() const { return begin_ + std::ssize(window_); }
-  std::span<const float> samples() const;  // at most window_samples
+  int64_t end() const;
+  // At most window_samples that end there. Converted when asked for: a window at a time costs least.
+  std::span<const float> samples();
 
  private:
+  void convert();
+
   RoomState& room_;
   const int64_t window_samples_;
   dsp::Resampler resampler_;
-  int64_t taken_ = 0;          // room position up to which the ring was read
-  int64_t begin_ = 0;          // of window_
-  std::vector<float> window_;  // up to twice window_samples, so that it moves seldom
+  int64_t taken_ = 0;                 // room position up to which the ring was read
+  std::vector<float> taken_samples_;  // of them, what is not in window_ yet
+  int64_t begin_ = 0;                 // of window_
+  std::vector<float> window_;         // up to twice window_samples, so that it moves seldom
   std::vector<float> block_;
 };
 

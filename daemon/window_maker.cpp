@@ -144,7 +144,7 @@ void WindowMaker::update_idle(double latency_s) {
   room_.idle = idle;
 }
 
-model::WindowRequest WindowMaker::request() const {
+model::WindowRequest WindowMaker::request() {
   model::WindowRequest request;
   request.voice = voice_.samples();
   request.voice_end = voice_.end();

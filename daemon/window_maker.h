@@ -28,7 +28,7 @@ class WindowMaker {
   // Until the begin of that window's slice is played.
   Nanoseconds time_left() const { return time_left_; }
   // For the window that is due. It views this object: use it before the next update().
-  model::WindowRequest request() const;
+  model::WindowRequest request();
   void accept(const model::WindowResult& result);
   void failed();  // the model could not: the window is lost
 

@@ -333,7 +333,8 @@ TEST_F(WsServerTest, AClientThatStopsReadingLosesItsOwnFramesOnly) {
     }
   }
   sleeper.pause_reading(false);
-  EXPECT_FALSE(sleeper.wait([](const auto& m) { return m.binary; }, 10s).data.empty());
+  EXPECT_FALSE(sleeper.wait([](const auto& m) { return m.binary; }, 10s).data.empty())
+      << (sleeper.closed() ? "it was cut off" : "nothing came");
 }
 
 TEST_F(WsServerTest, APortInUseIsSaidPlainly) {

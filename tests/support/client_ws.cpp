@@ -1,6 +1,7 @@
 #include <boost/asio.hpp>
 #include <condition_variable>
 #include <deque>
+#include <future>
 #include <mutex>
 #include <thread>
 #include <websocketpp/client.hpp>
@@ -29,6 +30,8 @@ struct WsClient::Impl {
   std::deque<Message> messages;
   bool open = false, closed = false;
   int http_status = 0;
+  bool paused = false;
+  std::promise<void> go_on;  // of a client that was told not to read
 
   Client::connection_ptr connection() {
     websocketpp::lib::error_code error;
@@ -70,6 +73,7 @@ WsClient::WsClient(const std::string& url, const Options& options) : impl_(std::
 }
 
 WsClient::~WsClient() {
+  pause_reading(false);
   // On the client's thread: WebSocket++ writes the connection's state there without a lock.
   impl_->client.get_io_service().post([this] {
     websocketpp::lib::error_code error;
@@ -132,12 +136,18 @@ int WsClient::http_status() const {
   return impl_->http_status;
 }
 
+// Its thread waits. (WebSocket++'s own pause, ended while a read is under way, reads twice at once.)
 void WsClient::pause_reading(bool pause) {
-  websocketpp::lib::error_code error;
-  if (pause)
-    impl_->client.pause_reading(impl_->handle, error);
-  else
-    impl_->client.resume_reading(impl_->handle, error);
+  if (pause == impl_->paused) return;
+  impl_->paused = pause;
+  if (!pause) return impl_->go_on.set_value();
+  impl_->go_on = {};
+  std::promise<void> waits;
+  impl_->client.get_io_service().post([&waits, go_on = impl_->go_on.get_future().share()] {
+    waits.set_value();
+    go_on.wait();
+  });
+  waits.get_future().wait();
 }
 
 void WsClient::vanish() {
