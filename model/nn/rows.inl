@@ -350,8 +350,8 @@ void add_row(float* sum, const float* row, float factor, int64_t count) {
     store_some(sum + i, load_some(sum + i, count - i) + factor * load_some(row + i, count - i), count - i);
 }
 
-#ifdef FASTSAG_BF16_DOT
-const RowLoops kLoops = {kColumns, dense, dense_mixed, dense_half, norm, depthwise, attend, to_frequencies, from_frequencies, gate, exponentials, add_row};
-#else
-const RowLoops kLoops = {kColumns, dense, dense_mixed, nullptr, norm, depthwise, attend, to_frequencies, from_frequencies, gate, exponentials, add_row};
+#ifndef FASTSAG_BF16_DOT
+constexpr decltype(RowLoops::dense_half) dense_half = nullptr;
 #endif
+const RowLoops kLoops = {kColumns, dense,          dense_mixed,      dense_half, norm,         depthwise,
+                         attend,   to_frequencies, from_frequencies, gate,       exponentials, add_row};

@@ -169,7 +169,7 @@ TEST(PaperExamples, LevelOfTheWholeClipThenCropThenRate) {
     EXPECT_TRUE(torch::equal(example.voice_wave, example.accompaniment_wave));  // the same place
   }
   EXPECT_NEAR(lowest, .4, .02);   // a crop that ends before 12 s
-  EXPECT_NEAR(highest, .8, .04);  // resampling may overshoot
+  EXPECT_NEAR(highest, .8, .05);  // at the step resampling overshoots by a tenth of it
 }
 
 }  // namespace
