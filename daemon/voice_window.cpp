@@ -7,11 +7,10 @@
 
 namespace fastsag::daemon {
 
+constexpr int64_t kBlock = 4096;  // samples
+
 VoiceWindow::VoiceWindow(RoomState& room, int64_t window_samples)
-    : room_(room),
-      window_samples_(window_samples),
-      resampler_(room.settings.sample_rate, model::kSampleRate),
-      block_(4096) {
+    : room_(room), window_samples_(window_samples), resampler_(room.settings.sample_rate, model::kSampleRate) {
   window_.reserve(static_cast<size_t>(2 * window_samples) + 8192);
   start(room.song());
 }
@@ -29,9 +28,10 @@ void VoiceWindow::start(const Song& song) {
 void VoiceWindow::update() {
   const int64_t end = room_.voice.end();
   while (taken_ < end) {
-    const auto block = std::span(block_).first(static_cast<size_t>(std::min(end - taken_, std::ssize(block_))));
+    const auto count = static_cast<size_t>(std::min(end - taken_, kBlock));
+    taken_samples_.resize(taken_samples_.size() + count);
+    const auto block = std::span(taken_samples_).last(count);
     if (room_.voice.read(taken_, block).missing_old > 0) room_.overruns.fetch_add(1, std::memory_order_relaxed);
-    taken_samples_.insert(taken_samples_.end(), block.begin(), block.end());
     taken_ += std::ssize(block);
     if (std::ssize(taken_samples_) >= room_.settings.sample_rate) convert();  // a window may be long in coming
   }

@@ -35,7 +35,6 @@ class VoiceWindow {
   std::vector<float> taken_samples_;  // of them, what is not in window_ yet
   int64_t begin_ = 0;                 // of window_
   std::vector<float> window_;         // up to twice window_samples, so that it moves seldom
-  std::vector<float> block_;
 };
 
 }  // namespace fastsag::daemon

@@ -30,8 +30,6 @@ unsigned long recipe_of(ResampleQuality quality) {
   return SOXR_VHQ;
 }
 
-int64_t floor_to(int64_t value, int64_t step) { return value / step * step; }  // value >= 0
-
 // As many samples as `out` has. What the filter waits for at the end is silence, given as such: told of an end, libsoxr
 // 0.1.3 keeps some of the last samples of 44.1 to 16 kHz, and all of a short piece of 96 to 24.
 void convert_whole(std::span<const float> in, double from, double to, ResampleQuality quality, std::span<float> out) {
@@ -101,7 +99,7 @@ void Resampler::convert(int64_t end, std::vector<float>& out) {
   out.insert(out.end(), made_.begin() + static_cast<std::ptrdiff_t>(produced_ - first),
              made_.begin() + static_cast<std::ptrdiff_t>(end - first));
   produced_ = end;
-  const int64_t needed = floor_to(std::max<int64_t>(0, produced_ * from_ / to_ - margin_), step_);
+  const int64_t needed = std::max<int64_t>(0, produced_ * from_ / to_ - margin_) / step_ * step_;
   if (needed <= begin_) return;
   heard_.erase(heard_.begin(), heard_.begin() + static_cast<std::ptrdiff_t>(needed - begin_));
   begin_ = needed;

@@ -12,7 +12,7 @@ namespace {
 using Places = std::array<float, kBarSteps>;
 
 constexpr float kKept = .85f, kNew = .5f;  // windows overlap: each tells little that the last did not
-constexpr float kTurnNats = 1;                 // nats by which another 16th must be the likelier beat to become it
+constexpr float kTurnNats = 1;             // nats by which another 16th must be the likelier beat to become it
 constexpr float kClear = .6f;              // probability from which on a bar's beginning is one
 constexpr double kSameTempo = .02, kSameLine = .2;
 constexpr int kFewest = 4;  // notes

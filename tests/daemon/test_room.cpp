@@ -9,6 +9,7 @@
 #include "dsp/error.h"
 #include "tests/support/fake_accompanist.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/hum.h"
 
 namespace fastsag::daemon::room_test {
 namespace {
@@ -16,13 +17,7 @@ namespace {
 using namespace std::chrono_literals;
 using test::FakeAccompanist;
 using test::FakeClock;
-
-std::vector<float> hum(int64_t begin, int64_t samples, int rate) {
-  std::vector<float> voice;
-  for (int64_t i = begin; i < begin + samples; ++i)
-    voice.push_back(0.2f * static_cast<float>(std::sin(2 * M_PI * 200 * static_cast<double>(i) / rate)));
-  return voice;
-}
+using test::hum;
 
 struct Stage {
   explicit Stage(RoomSettings settings = {})
@@ -34,7 +29,7 @@ struct Stage {
   void send(int64_t first, int rate, int frames) {
     const int64_t size = rate / 50;
     for (int i = 0; i < frames; ++i) {
-      room->voice().push_at(hum(first + i * size, size, rate), rate, first + i * size);
+      room->voice().push_at(hum(first + i * size, size, rate, 200), rate, first + i * size);
       clock.advance(20ms);
       engine.step();
     }
@@ -160,7 +155,7 @@ TEST(RoomOutput, PlayKeepsStepWithTheVoice) {
   std::vector<float> block(256);
   int64_t last = 0;
   for (int64_t i = 0; i < 2000; ++i) {
-    stage.room->voice().push(hum(i * 256, 256, 48000));
+    stage.room->voice().push(hum(i * 256, 256, 48000, 200));
     const auto read = output->play(block);
     if (i > 0) {
       ASSERT_EQ(read.first_sample, last + 256);
